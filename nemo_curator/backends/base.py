@@ -1,0 +1,212 @@
+"""What all executors share: the life of a run. An engine only says how partitions get through physical stages."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.errors import CuratorError, InputError, StageSetupError
+from nemo_curator.ledger.counts import Failure, StageCount, describe
+from nemo_curator.ledger.run import Run
+from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, has_data, make_plan
+from nemo_curator.tasks.sentinels import EmptyTask
+
+if TYPE_CHECKING:
+    from nemo_curator.stages.base import ProcessingStage
+    from nemo_curator.tasks.tasks import Task
+
+MAX_ATTEMPTS = 3
+"""How often a partition is tried when the worker that has it dies."""
+
+
+@dataclass
+class NodeInfo:
+    """The machine that a stage is set up on."""
+
+    node_id: str = ""
+
+
+@dataclass
+class WorkerMetadata:
+    """The worker that a stage is set up on, and what the engine granted it."""
+
+    worker_id: str = ""
+    allocation: Any = None
+
+
+@dataclass
+class Partition:
+    """A source partition on its way through the stages, with the account of what happened to it so far."""
+
+    index: int
+    tasks: list[Task]
+    counts: dict[int, StageCount] = field(default_factory=dict)
+    attempts: int = 0
+    lost: Failure | None = None
+    """Why the partition was given up."""
+    fatal: str | None = None
+    """Why the whole run cannot go on."""
+
+    @property
+    def id(self) -> str:
+        return self.tasks[0].task_id if self.tasks else str(self.index)
+
+
+class StageWorker:
+    """What a worker of any engine holds: stages that run as one, set up once."""
+
+    def __init__(self, physical: PhysicalStage):
+        self.physical = physical
+        self._is_set_up = False
+
+    def setup_on_node(self, node: NodeInfo, worker: WorkerMetadata) -> None:
+        for stage in self.physical.stages:
+            _say_which(stage, lambda stage=stage: stage.setup_on_node(node, worker))
+
+    def setup(self, worker: WorkerMetadata | None = None) -> None:
+        """Set the stages up. Raises StageSetupError, which travels between processes, whatever a stage raised."""
+        if not self._is_set_up:
+            for stage in self.physical.stages:
+                _say_which(stage, lambda stage=stage: stage.setup(worker or WorkerMetadata()))
+            self._is_set_up = True
+
+    def run(self, partition: Partition) -> Partition:
+        """Take a partition through the stages. Never raises: what went wrong is in the partition."""
+        if partition.lost or partition.fatal:
+            return partition
+        first = self.physical.first
+        counts = [
+            partition.counts.setdefault(first + offset, StageCount(stage.name))
+            for offset, stage in enumerate(self.physical.stages)
+        ]
+        try:
+            self.setup()
+            partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
+        except (CuratorError, MemoryError) as error:
+            partition.fatal = str(error) or f"{type(error).__name__} in {self.physical.name}"
+        return partition
+
+    def teardown(self) -> None:
+        if self._is_set_up:
+            self._is_set_up = False
+            for stage in self.physical.stages:
+                stage.teardown()
+
+
+class BaseExecutor(ABC):
+    """Runs a plan. After a run, `last_run` tells what happened to every row."""
+
+    def __init__(self, config: dict[str, Any] | None = None, ignore_head_node: bool = False):
+        self.config = config or {}
+        self.ignore_head_node = ignore_head_node or _is_true(os.environ.get("CURATOR_IGNORE_RAY_HEAD_NODE", ""))
+        self.last_run: Run | None = None
+
+    @abstractmethod
+    def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterable[Partition]:
+        """Take every partition through every physical stage; yield each once, in any order."""
+
+    def execute(self, stages: list[ProcessingStage], initial_tasks: list[Task] | None = None) -> list[Task]:
+        """Run stages and return what the last one made."""
+        plan = make_plan(stages, has_tasks=has_data(initial_tasks))
+        return self.execute_plan(plan, initial_tasks)
+
+    def execute_plan(
+        self, plan: Plan, initial_tasks: list[Task] | None = None, *, max_failed_fraction: float = 0.0
+    ) -> list[Task]:
+        start = time.perf_counter()
+        run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
+        self.last_run = run
+        tasks = start_tasks(plan, initial_tasks, run)
+        for stage in plan.stages:
+            stage.before_run()
+        for segment in plan.segments:
+            partitions = _partitions(segment, tasks)
+            run.partitions += len(partitions)
+            tasks = _gathered(self.run_segment(segment, partitions), run) if partitions else []
+        run.seconds = time.perf_counter() - start
+        run.check(max_failed_fraction)
+        return tasks
+
+
+def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[Task]:
+    """List what the source finds, name it, and check that its columns are those that the stages want."""
+    if plan.source is None:
+        for position, task in enumerate(initial_tasks):
+            if not task.task_id:
+                task._set_task_id("0", position)
+        columns = getattr(initial_tasks[0], "get_columns", None)
+        check_contract(plan.stages, columns=columns() if columns else None)
+        return initial_tasks
+    worker = StageWorker(PhysicalStage(0, (plan.source,)))
+    worker.setup()
+    try:
+        seed = EmptyTask()
+        tasks = list(run_chain([plan.source], [seed], run.stages[:1]))
+    finally:
+        worker.teardown()
+    if not tasks and not run.stages[0].failures:
+        raise InputError(f"{plan.source.name} found nothing to read")
+    for position, task in enumerate(tasks):
+        own = task._source_id or task.get_deterministic_id()
+        task._set_task_id("0", position if own is None else own)
+        task._source_id, task._elided = task.get_source_id(), 0
+    _check_columns_read(plan, tasks)
+    return tasks
+
+
+def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
+    """Mark a partition as lost: it was tried as often as it may be."""
+    partition.lost = describe(stage, error, source=partition.id, rows=0)
+    partition.tasks = []
+    return partition
+
+
+def _check_columns_read(plan: Plan, tasks: list[Task]) -> None:
+    for position, stage in enumerate(plan.stages[1:], start=1):
+        find_columns = getattr(stage, "find_columns", None)
+        if find_columns is not None and tasks:
+            columns = find_columns(tasks[0])
+            if columns is not None:
+                check_contract(plan.stages, read={position: columns})
+            return
+
+
+def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[Partition]:
+    """Make partitions: one task each, as many as a stage wants at once, or all where it must see everything."""
+    size = len(tasks) if segment[0].is_barrier else max(physical.batch_size for physical in segment)
+    starts = range(0, len(tasks), max(size, 1))
+    return [Partition(index, tasks[start : start + size]) for index, start in enumerate(starts)]
+
+
+def _gathered(done: Iterable[Partition], run: Run) -> list[Task]:
+    """Add up the accounts of the partitions and put their tasks into the order of the source."""
+    tasks: dict[int, list[Task]] = {}
+    for partition in done:
+        for place, count in partition.counts.items():
+            run.stages[place].merge(count)
+        if partition.fatal:
+            raise StageSetupError(partition.fatal)
+        if partition.lost:
+            run.failures.append(partition.lost)
+        else:
+            run.partitions_done += 1
+        tasks[partition.index] = partition.tasks
+    return [task for index in sorted(tasks) for task in tasks[index]]
+
+
+def _say_which(stage: ProcessingStage, do: Any) -> None:
+    try:
+        do()
+    except CuratorError:
+        raise
+    except Exception as error:  # a set-up may raise anything, also what does not survive pickling
+        raise StageSetupError(f"{stage.name} could not be set up: {type(error).__name__}: {error}") from error
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in {"1", "true", "yes"}

@@ -1,0 +1,69 @@
+"""One worker process and the pipe to it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from typing import Any
+
+from loky.backend import get_context
+
+from nemo_curator.backends.local_worker import Order, dumps, work
+from nemo_curator.errors import CuratorError
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+class WorkerDiedError(CuratorError):
+    """A worker process ended without being told to."""
+
+
+class Process:
+    """A worker process. loky starts it, so a script needs no main guard and may define its classes anywhere."""
+
+    def __init__(self, steps: bytes, name: str):
+        context = get_context("loky")
+        self.name = name
+        self._connection, theirs = context.Pipe()
+        limits = {variable: "1" for variable in _ONE_THREAD if variable not in os.environ}
+        self._process = context.Process(
+            target=work, args=(theirs, steps, name, os.getpid()), name=name, daemon=True, env=limits
+        )
+        self._process.start()
+        theirs.close()
+
+    def fileno(self) -> int:
+        """Lets `multiprocessing.connection.wait` wait for an answer, or for the end of the process."""
+        return self._connection.fileno()
+
+    def send(self, order: Order | None) -> None:
+        try:
+            self._connection.send_bytes(dumps(order))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it has died: `receive` says so
+
+    def receive(self) -> Any:
+        try:
+            return pickle.loads(self._connection.recv_bytes())
+        except (EOFError, ConnectionResetError) as error:
+            self._process.join(5)
+            raise WorkerDiedError(f"its worker process died: {_reason(self._process.exitcode)}") from error
+
+    def finish(self) -> None:
+        """Ask the process to tear its stages down and end."""
+        self.send(None)
+
+    def end(self, timeout: float = 10.0) -> None:
+        """Wait for a process that was asked to finish; kill it if it was not, or does not."""
+        self._connection.close()
+        self._process.join(timeout)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _reason(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"

@@ -1,0 +1,226 @@
+"""One stage on one batch: validate, process, identify, time, count, set failures aside. The same under every engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from nemo_curator.errors import ContractError, MissingExtraError
+from nemo_curator.ledger.counts import StageCount, counting, describe
+from nemo_curator.stages.base import ProcessingStage, missing_inputs
+from nemo_curator.tasks.document import DocumentBatch, concat_batches
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.sentinels import FailedTask, NoneTask, SentinelTask
+from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.performance_utils import StagePerfStats
+
+
+def run_chain(stages: list[ProcessingStage], tasks: Iterable[Task], counts: list[StageCount]) -> Iterator[Task]:
+    """Take tasks through stages. Each goes as far as it can before the next is made, so that little is held."""
+    made = iter(tasks)
+    for stage, count in zip(stages, counts, strict=True):
+        made = _run_all(stage, made, count)
+    return made
+
+
+def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
+    """Yield what a stage makes of some tasks; an exception costs the rows that raised it and no others."""
+    mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), rows_in=sum(task.num_items for task in tasks))
+    perf = StagePerfStats(stage.name, 0.0, 0.0, _megabytes(tasks), mine.rows_in)
+    in_files = all(isinstance(task, FileGroupTask | SentinelTask) for task in tasks)
+    out_files = in_files
+    start = time.perf_counter()
+    for made in _results(stage, tasks, mine):
+        mine.seconds += time.perf_counter() - start
+        mine.tasks_out += 1
+        mine.rows_out += made.num_items
+        out_files = isinstance(made, FileGroupTask)
+        perf.process_time = mine.seconds
+        made.add_stage_perf(perf)
+        yield made
+        start = time.perf_counter()
+    mine.seconds += time.perf_counter() - start
+    perf.process_time = mine.seconds
+    perf.custom_metrics.update(stage._consume_custom_metrics())
+    _settle(mine, in_files, out_files)
+    count.merge(mine)
+
+
+def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -> Iterator[Task]:
+    while group := list(islice(tasks, stage.batch_size or 1)):
+        yield from run_stage(stage, group, count)
+
+
+def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
+    passing = [task for task in tasks if _is_nothing(stage, task)]
+    yield from passing
+    usable = [task for task in tasks if task not in passing and _is_usable(stage, task, count)]
+    if not usable:
+        return
+    attempt = StageCount(stage.name)
+    try:
+        with counting(attempt):
+            results = _call(stage, usable)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # whatever a user's function raises is set aside with its rows
+        yield from _isolate(stage, usable, error, count)
+        return
+    for position, result in enumerate(_drain(stage, usable, results, attempt)):
+        if isinstance(result, FailedTask):
+            rows = usable[position].num_items if len(usable) > 1 else sum(task.num_items for task in usable)
+            attempt.add_failure(
+                describe(stage.name, RuntimeError("the stage says so"), source=_where(usable[0]), rows=rows)
+            )
+        elif result is not None and not isinstance(result, NoneTask):
+            yield result
+    _take_reports(count, attempt)
+
+
+def _call(stage: ProcessingStage, tasks: list[Task]) -> list[Any] | Iterator[Any]:
+    """Call the stage and give its outputs their ids."""
+    if stage.supports_batch_processing():
+        results = list(stage.process_batch(tasks))
+        pairwise = len(results) == len(tasks) and len(tasks) > 1
+        for position, made in enumerate(results):
+            parent = tasks[position] if pairwise else tasks[0]
+            _identify(made, parent, 0 if pairwise else position, is_fanout=not pairwise)
+        return results
+    results = []
+    for task in tasks:
+        result = stage.process(task)
+        if isinstance(result, Task) or result is None:
+            _identify(result, task, 0, is_fanout=False)
+            results.append(result)
+        elif isinstance(result, list):
+            for position, made in enumerate(result):
+                _identify(made, task, position, is_fanout=True)
+            results.extend(result)
+        elif len(tasks) == 1 and isinstance(result, Iterator):
+            return _identified(result, task)
+        elif isinstance(result, Iterator):
+            results.extend(_identified(result, task))
+        else:
+            raise ContractError(
+                f"{stage.name} returned {type(result).__name__}; wanted a task, a list of tasks or None"
+            )
+    return results
+
+
+def _drain(
+    stage: ProcessingStage, tasks: list[Task], results: list[Any] | Iterator[Any], attempt: StageCount
+) -> Iterator[Any]:
+    """Yield results; a generator may raise half way, then what it made before stays."""
+    results = iter(results)
+    while True:
+        try:
+            with counting(attempt):
+                result = next(results)
+        except StopIteration:
+            return
+        except MissingExtraError:
+            raise
+        except Exception as error:  # as above
+            attempt.add_failure(describe(stage.name, error, source=_where(tasks[0])))
+            return
+        yield result
+
+
+def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count: StageCount) -> Iterator[Task]:
+    """Try the parts of what failed, down to one row where the stage treats rows by themselves."""
+    if len(tasks) > 1:
+        for task in tasks:
+            yield from _results(stage, [task], count)
+        return
+    task = tasks[0]
+    rows = task.num_items
+    if stage.is_row_wise and isinstance(task, DocumentBatch) and rows > 1 and not isinstance(error, ContractError):
+        half = rows // 2
+        parts = [task.slice(0, half), task.slice(half, rows - half)]
+        made = [result for part in parts for result in _results(stage, [part], count)]
+        if made:
+            yield concat_batches(made)
+        return
+    record = task.to_pyarrow().slice(0, 1).to_pylist()[0] if rows == 1 and isinstance(task, DocumentBatch) else None
+    count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))
+
+
+def _is_nothing(stage: ProcessingStage, task: Task) -> bool:
+    """A batch without rows need not have columns: it passes by the stages that want them."""
+    return isinstance(task, DocumentBatch) and task.num_items == 0 and not stage.validate_input(task)
+
+
+def _is_usable(stage: ProcessingStage, task: Task, count: StageCount) -> bool:
+    if stage.validate_input(task):
+        return True
+    missing = missing_inputs(task, *stage.input_spec_for_task(task))
+    get_columns = getattr(task, "get_columns", list)
+    error = ContractError(f"{stage.name} needs {missing}; columns here: {get_columns()}")
+    count.add_failure(describe(stage.name, error, source=_where(task), rows=max(task.num_items, 1)))
+    return False
+
+
+def _identified(results: Iterator[Any], parent: Task) -> Iterator[Any]:
+    for position, made in enumerate(results):
+        _identify(made, parent, position, is_fanout=True)
+        yield made
+
+
+def _identify(made: Any, parent: Task, position: int, *, is_fanout: bool) -> None:
+    """Name a task after its parent.
+
+    A task that came out alone keeps the id, so ids do not depend on the number of stages. Of several the first keeps
+    it too and the others get `_1`, `_2`, …; `_elided` remembers the zeros left out, so that no two ids coincide.
+    """
+    if made is None:
+        return
+    if not isinstance(made, Task):
+        raise ContractError(f"made from {parent!r}: {type(made).__name__}; wanted a task, a list of tasks or None")
+    elided, parent_id, perf = parent._elided, parent.task_id, parent._stage_perf
+    if position:
+        made.task_id, made._elided = f"{parent_id}{'_0' * elided}_{position}", 0
+    else:
+        made.task_id, made._elided = parent_id, elided + is_fanout
+    made._source_id = parent._source_id
+    made._stage_perf = list(perf)
+
+
+def _settle(count: StageCount, in_files: bool, out_files: bool) -> None:
+    """Work out the rows of a stage that turns files into rows or rows into files, and those it dropped unsaid."""
+    accounted = count.rows_dropped + count.rows_failed
+    if count.rows_seen is not None:
+        count.rows_in = count.rows_seen
+    elif in_files and not out_files:
+        count.rows_in = count.rows_out + accounted
+    if count.rows_written is not None:
+        count.rows_out = count.rows_written
+    elif out_files and not in_files:
+        count.rows_out = count.rows_in - accounted
+    if count.imbalance < 0 and count.rows_seen is None:
+        count.rows_added = -count.imbalance
+    elif count.imbalance > 0 and not (count.dropped or count.rows_seen or count.rows_written):
+        count.dropped[count.stage] = count.imbalance
+
+
+def _take_reports(count: StageCount, attempt: StageCount) -> None:
+    count.dropped.update(attempt.dropped)
+    for failure in attempt.failures:
+        count.failures.append(failure)
+    count.failed.update(attempt.failed)
+    for name in ("rows_seen", "rows_written"):
+        reported = getattr(attempt, name)
+        if reported is not None:
+            setattr(count, name, (getattr(count, name) or 0) + reported)
+
+
+def _where(task: Task) -> str:
+    """Name the source of a task for people."""
+    files = task._metadata.get("source_files") or (task.data if isinstance(task, FileGroupTask) else None)
+    part = getattr(task, "reader_config", None) or ""
+    return f"{', '.join(map(str, files))}{f' {part}' if part else ''}" if files else task.task_id or repr(task)
+
+
+def _megabytes(tasks: list[Task]) -> float:
+    return sum(getattr(task, "nbytes", 0) for task in tasks) / 2**20

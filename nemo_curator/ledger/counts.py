@@ -1,0 +1,135 @@
+"""Counting what one stage did. Stages report through the functions below; `run_stage` collects the reports."""
+
+from __future__ import annotations
+
+import reprlib
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+SAMPLES = 20
+"""How many failures a stage keeps with their text, for each source partition; all are counted."""
+
+_excerpt = reprlib.Repr()
+_excerpt.maxstring = _excerpt.maxother = 200
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A record, or a whole batch, that was set aside."""
+
+    stage: str
+    source: str
+    error: str
+    message: str
+    record: str = ""
+    rows: int = 1
+    details: str = ""
+
+    def __str__(self) -> str:
+        record = f", record {self.record}" if self.record else ""
+        return f"{self.stage}: {self.error}: {self.message} ({self.source}{record})"
+
+
+@dataclass
+class StageCount:
+    """Rows of one stage: what went in, what came out, and what became of the rest."""
+
+    stage: str
+    calls: int = 0
+    tasks_in: int = 0
+    tasks_out: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_added: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    failures: list[Failure] = field(default_factory=list)
+    rows_seen: int | None = None
+    rows_written: int | None = None
+
+    @property
+    def rows_dropped(self) -> int:
+        return sum(self.dropped.values())
+
+    @property
+    def rows_failed(self) -> int:
+        return sum(self.failed.values())
+
+    @property
+    def imbalance(self) -> int:
+        """Rows that went in, or were added, and neither came out nor were accounted for."""
+        return self.rows_in + self.rows_added - self.rows_out - self.rows_dropped - self.rows_failed
+
+    def merge(self, other: StageCount) -> None:
+        """Add the counts of another call of the same stage. Reports still open are not carried over."""
+        for name in ("calls", "tasks_in", "tasks_out", "rows_in", "rows_out", "rows_added", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.dropped.update(other.dropped)
+        self.failed.update(other.failed)
+        self.failures = [*self.failures, *other.failures][:SAMPLES]
+
+    def add_failure(self, failure: Failure) -> None:
+        self.failed[failure.error] += failure.rows
+        if len(self.failures) < SAMPLES:
+            self.failures.append(failure)
+
+
+_open: ContextVar[StageCount | None] = ContextVar("open_count", default=None)
+
+
+@contextmanager
+def counting(count: StageCount) -> Iterator[None]:
+    """Send the reports of stages to this count."""
+    token = _open.set(count)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def failed(error: Exception, *, source: str, record: Any = None, rows: int = 1) -> None:
+    """Report records that could not be processed and are set aside. Outside a run nobody counts them: it raises."""
+    count = _open.get()
+    if count is None:
+        raise error
+    count.add_failure(describe(count.stage, error, source=source, record=record, rows=rows))
+
+
+def dropped(by: str, rows: int) -> None:
+    """Report rows that a filter removed."""
+    count = _open.get()
+    if count is not None and rows:
+        count.dropped[by] += rows
+
+
+def seen(rows: int) -> None:
+    """Report records found in a source, whatever becomes of them."""
+    count = _open.get()
+    if count is not None:
+        count.rows_seen = (count.rows_seen or 0) + rows
+
+
+def written(rows: int) -> None:
+    """Report rows that are safely in a file."""
+    count = _open.get()
+    if count is not None:
+        count.rows_written = (count.rows_written or 0) + rows
+
+
+def describe(stage: str, error: BaseException, *, source: str, record: Any = None, rows: int = 1) -> Failure:
+    """Put an exception into words, for it may not survive the way to another process."""
+    return Failure(
+        stage=stage,
+        source=source,
+        error=type(error).__name__,
+        message=str(error),
+        record="" if record is None else _excerpt.repr(record),
+        rows=rows,
+        details="".join(traceback.format_exception(error)[-8:]),
+    )

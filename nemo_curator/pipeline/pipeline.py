@@ -1,0 +1,98 @@
+"""A pipeline: a name and a list of stages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nemo_curator.pipeline.describe import describe_pipeline
+from nemo_curator.pipeline.plan import flatten, has_data, make_plan
+from nemo_curator.stages.base import CompositeStage, ProcessingStage
+
+if TYPE_CHECKING:
+    from nemo_curator.backends.base import BaseExecutor
+    from nemo_curator.ledger.run import Run
+    from nemo_curator.tasks.tasks import Task
+
+
+class Pipeline:
+    """Stages that data goes through in order.
+
+    `config={"fuse": False}` runs every stage by itself. After `run`, `last_run` tells what happened to every row.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str | None = None,
+        stages: list[ProcessingStage] | None = None,
+        config: dict[str, Any] | None = None,
+    ):
+        self.name = name
+        self.description = description
+        self.config = config or {}
+        self.stages: list[ProcessingStage] = []
+        self.decomposition_info: dict[str, list[str]] = {}
+        self.last_run: Run | None = None
+        for stage in stages or []:
+            self.add_stage(stage)
+
+    def add_stage(self, stage: ProcessingStage) -> Pipeline:
+        if not isinstance(stage, ProcessingStage):
+            raise TypeError(f"a pipeline is made of stages; {stage!r} is a {type(stage).__name__}")
+        self.stages.append(stage)
+        return self
+
+    def build(self) -> list[ProcessingStage]:
+        """Replace composites by their parts, note which in `decomposition_info`, and check that the stages fit."""
+        make_plan(self.stages, name=self.name)
+        for stage in self.stages:
+            if isinstance(stage, CompositeStage):
+                self.decomposition_info[stage.name] = [part.name for part in flatten([stage])]
+        self.stages = flatten(self.stages)
+        return self.stages
+
+    def describe(self) -> str:
+        """Say what the stages are, as written and as they will run."""
+        return describe_pipeline(self.name, self.description, self.stages, fuse=self.config.get("fuse", True))
+
+    def run(
+        self,
+        executor: BaseExecutor | None = None,
+        initial_tasks: list[Task] | None = None,
+        *,
+        max_failed_fraction: float = 0.0,
+    ) -> list[Task]:
+        """Run the stages and return what the last one made.
+
+        Without an executor it runs on Ray through Xenna where a cluster is at hand (a started RayClient, or
+        RAY_ADDRESS), else on this machine's processes. Raises RunFailedError when every partition has ended and more
+        than `max_failed_fraction` of the rows failed; what was written stays.
+        """
+        executor = executor or _default_executor()
+        execute_plan = getattr(executor, "execute_plan", None)
+        if execute_plan is None:
+            return executor.execute(flatten(self.stages), initial_tasks)
+        plan = make_plan(
+            self.stages, name=self.name, fuse=self.config.get("fuse", True), has_tasks=has_data(initial_tasks)
+        )
+        try:
+            return execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction)
+        finally:
+            self.last_run = executor.last_run
+
+    def __repr__(self) -> str:
+        stages = ", ".join(f"{stage.name}({type(stage).__name__})" for stage in self.stages)
+        return f"Pipeline(name={self.name!r}, stages=[{stages}])"
+
+
+def _default_executor() -> BaseExecutor:
+    ray = sys.modules.get("ray")
+    if os.environ.get("RAY_ADDRESS") or (ray is not None and ray.is_initialized()):
+        from nemo_curator.backends.xenna import XennaExecutor
+
+        return XennaExecutor()
+    from nemo_curator.backends.local import LocalExecutor
+
+    return LocalExecutor()

@@ -1,0 +1,20 @@
+"""What flows through a pipeline."""
+
+from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.image import ImageBatch, ImageObject
+from nemo_curator.tasks.sentinels import EmptyTask, FailedTask, NoneTask, SentinelTask, _EmptyTask
+from nemo_curator.tasks.tasks import Task
+
+__all__ = [
+    "DocumentBatch",
+    "EmptyTask",
+    "FailedTask",
+    "FileGroupTask",
+    "ImageBatch",
+    "ImageObject",
+    "NoneTask",
+    "SentinelTask",
+    "Task",
+    "_EmptyTask",
+]

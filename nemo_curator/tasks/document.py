@@ -1,0 +1,283 @@
+"""A batch of documents: an Arrow table inside, a pandas frame for those who ask for one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from nemo_curator.tasks.json_column import decoded, encoded, is_json
+from nemo_curator.tasks.tasks import Task
+from nemo_curator.tasks.text_column import TextColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    Values = pa.Array | pa.ChunkedArray | TextColumn | np.ndarray | Sequence[Any]
+
+
+class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
+    """Documents as rows.
+
+    `data` returns what the batch was built with; after a built-in reader that is a pandas frame, made when first
+    touched. From then on the frame is the truth and may be changed in place. Built-in stages use `text`, `column`,
+    `with_column` and `filter`, which leave the batch alone and return a new one that keeps what was counted.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str = "",
+        data: pa.Table | pd.DataFrame | None = None,
+        _stage_perf: list | None = None,
+        _metadata: dict[str, Any] | None = None,
+        *,
+        task_id: str = "",
+    ):
+        super().__init__(dataset_name, data, _stage_perf or [], _metadata or {}, task_id=task_id)
+
+    @classmethod
+    def from_arrow(
+        cls, table: pa.Table, *, dataset_name: str = "", metadata: dict[str, Any] | None = None, absent: Any = None
+    ) -> DocumentBatch:
+        """Make a batch as the readers do: Arrow inside, pandas outside.
+
+        `absent` is a table of booleans, one column for each key that some records lack.
+        """
+        batch = cls(dataset_name, table, _metadata=metadata)
+        batch._outside = "frame"
+        batch._absent = absent
+        return batch
+
+    @property
+    def data(self) -> pa.Table | pd.DataFrame:
+        if self._frame is None and self._outside == "frame":
+            self._frame = _to_frame(self._table)
+            self._table = self._absent = None
+            self._texts.clear()
+        return self._table if self._frame is None else self._frame
+
+    @data.setter
+    def data(self, data: pa.Table | pd.DataFrame | None) -> None:
+        self._texts: dict[str, TextColumn] = {}
+        self._absent: pa.Table | None = None
+        self._table: pa.Table | None = None
+        self._frame: pd.DataFrame | None = None
+        self._outside = "table"
+        if data is None:
+            self._table = pa.table({})
+        elif isinstance(data, pa.Table):
+            self._table = data
+        elif hasattr(data, "iloc"):
+            self._frame, self._outside = data, "frame"
+        else:
+            raise TypeError(f"DocumentBatch.data is a pyarrow.Table or a pandas.DataFrame, not {type(data).__name__}")
+
+    @property
+    def num_items(self) -> int:
+        return self._table.num_rows if self._frame is None else len(self._frame)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the Arrow buffers; of a frame, what pandas reports without looking into objects."""
+        return self._table.nbytes if self._frame is None else int(self._frame.memory_usage(index=False).sum())
+
+    def get_columns(self) -> list[str]:
+        return self._table.column_names if self._frame is None else [str(name) for name in self._frame.columns]
+
+    def validate(self) -> bool:
+        return self.num_items > 0 and bool(self.get_columns())
+
+    def to_pyarrow(self) -> pa.Table:
+        return self._table if self._frame is None else _to_table(self._frame)
+
+    def to_pandas(self) -> pd.DataFrame:
+        return _to_frame(self._table) if self._frame is None else self._frame
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        if self._frame is None:
+            return self._table.column(name)
+        return _to_table(self._frame[[name]]).column(0)
+
+    def text(self, name: str) -> TextColumn:
+        """One column as text. What is counted about it is remembered for the stages that follow."""
+        if self._frame is not None:
+            return TextColumn(_as_string(self.column(name), name))
+        if name not in self._texts:
+            self._texts[name] = TextColumn(_as_string(self._table.column(name), name))
+        return self._texts[name]
+
+    def with_column(self, name: str, values: Values) -> DocumentBatch:
+        """Add or replace a column."""
+        if self._frame is not None:
+            return self._like(self._frame.assign(**{name: _for_frame(values)}))
+        new = self._like(None)
+        array = values.array if isinstance(values, TextColumn) else to_array(values)
+        at = self._table.schema.get_field_index(name)
+        new._table = self._table.append_column(name, array) if at < 0 else self._table.set_column(at, name, array)
+        if self._absent is not None and name in self._absent.column_names:
+            new._absent = self._absent.drop_columns([name])
+        new._texts = {other: text for other, text in self._texts.items() if other != name}
+        if isinstance(values, TextColumn):
+            new._texts[name] = values
+        return new
+
+    def filter(self, keep: np.ndarray) -> DocumentBatch:
+        """Keep the rows where the boolean array `keep` is true."""
+        if self._frame is not None:
+            return self._like(self._frame.loc[np.asarray(keep, dtype=bool)])
+        mask = pa.array(keep, pa.bool_())
+        return self._rows(lambda table: table.filter(mask), lambda text: text.filter(keep))
+
+    def slice(self, start: int, length: int) -> DocumentBatch:
+        if self._frame is not None:
+            return self._like(self._frame.iloc[start : start + length])
+        return self._rows(lambda table: table.slice(start, length), lambda text: text.slice(start, length))
+
+    def select(self, names: list[str]) -> DocumentBatch:
+        """Keep these columns, in this order."""
+        if self._frame is not None:
+            return self._like(self._frame[names])
+        new = self._like(None)
+        new._table = self._table.select(names)
+        if self._absent is not None:
+            new._absent = self._absent.select([name for name in self._absent.column_names if name in names])
+        new._texts = {name: text for name, text in self._texts.items() if name in names}
+        return new
+
+    def absent(self, name: str) -> np.ndarray | None:
+        """Which rows lack this key altogether, or None if every row has it."""
+        if self._absent is None or name not in self._absent.column_names:
+            return None
+        return self._absent.column(name).to_numpy()
+
+    def _rows(self, of_table: Callable[[pa.Table], pa.Table], of_text: Callable) -> DocumentBatch:
+        new = self._like(None)
+        new._table = of_table(self._table)
+        new._absent = of_table(self._absent) if self._absent is not None else None
+        new._texts = {name: of_text(text) for name, text in self._texts.items()}
+        return new
+
+    def _like(self, data: pd.DataFrame | None) -> DocumentBatch:
+        new = type(self)(self.dataset_name, data, list(self._stage_perf), dict(self._metadata), task_id=self.task_id)
+        new._source_id = self._source_id
+        new._outside, new._absent = self._outside, self._absent
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__, _texts={})
+        # a pickled slice carries the buffers of the whole table; an IPC stream carries the slice
+        state["_table"], state["_absent"] = _to_ipc(self._table), _to_ipc(self._absent)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state["_table"], state["_absent"] = _from_ipc(state["_table"]), _from_ipc(state["_absent"])
+        self.__dict__.update(state)
+
+
+def concat_batches(batches: list[DocumentBatch]) -> DocumentBatch:
+    """Put the rows of several batches with the same columns behind each other."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    if first._frame is not None or any(batch._frame is not None for batch in batches):
+        import pandas as pd
+
+        return first._like(pd.concat([batch.to_pandas() for batch in batches], ignore_index=True))
+    new = first._like(None)
+    new._table = pa.concat_tables([batch._table for batch in batches], promote_options="permissive")
+    new._absent = _concat_absent(batches)
+    return new
+
+
+def to_array(values: Values) -> pa.Array | pa.ChunkedArray:
+    """Make an Arrow array; values of differing types, which Arrow has no type for, become their JSON text."""
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if hasattr(values, "dtype") and hasattr(values, "__arrow_array__"):
+        return pa.array(values, from_pandas=True)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return encoded([None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
+
+
+def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
+    names = sorted({name for batch in batches if batch._absent is not None for name in batch._absent.column_names})
+    if not names:
+        return None
+    masks = {name: [batch.absent(name) for batch in batches] for name in names}
+    return pa.table(
+        {
+            name: np.concatenate(
+                [np.zeros(batch.num_items, bool) if mask is None else mask for batch, mask in zip(batches, parts)]
+            )
+            for name, parts in masks.items()
+        }
+    )
+
+
+def _as_string(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column
+    if pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
+        return column.cast(pa.string())
+    raise TypeError(f"column {name!r} holds {kind}, not text")
+
+
+def _to_frame(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd
+
+    nullable = {pa.bool_(): pd.BooleanDtype()} | {
+        getattr(pa, f"{sign}int{bits}")(): getattr(pd, f"{sign.upper()}Int{bits}Dtype")()
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    }
+    # numpy integers and booleans cannot hold a null: without this 2**53 + 1 would come back rounded
+    with_nulls = {field.type for field in table.schema if table.column(field.name).null_count}
+    json_names = [field.name for field in table.schema if is_json(field.type)]
+    frame = table.to_pandas(types_mapper=lambda kind: nullable.get(kind) if kind in with_nulls else None)
+    for name in json_names:
+        frame[name] = pd.Series(decoded(table.column(name)), dtype=object, index=frame.index)
+    return frame
+
+
+def _to_table(frame: pd.DataFrame) -> pa.Table:
+    names = [str(name) for name in frame.columns]
+    return pa.table([_series_to_array(frame.iloc[:, at]) for at in range(len(names))], names=names)
+
+
+def _series_to_array(series: pd.Series) -> pa.Array | pa.ChunkedArray:
+    if series.dtype == object and any(isinstance(value, dict) for value in series):
+        return encoded([json.dumps(value, ensure_ascii=False) if value is not None else None for value in series])
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return to_array(series.tolist())
+
+
+def _for_frame(values: Values) -> Any:
+    if isinstance(values, TextColumn):
+        values = values.array
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.to_pandas().to_numpy()
+    return values
+
+
+def _to_ipc(table: pa.Table | None) -> bytes | pa.Buffer | None:
+    if table is None:
+        return None
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
+
+
+def _from_ipc(buffer: pa.Buffer | None) -> pa.Table | None:
+    return None if buffer is None else pa.ipc.open_stream(buffer).read_all()

@@ -1,0 +1,10 @@
+"""Hashes that name things the same way on every machine and in every run."""
+
+import hashlib
+from collections.abc import Iterable
+
+
+def get_deterministic_hash(inputs: Iterable[str], seed: str = "") -> str:
+    """Hash a set of strings, whatever their order, into 12 hexadecimal characters."""
+    text = f"{'|'.join(sorted(inputs))}|{seed}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
