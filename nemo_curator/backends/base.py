@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.backends.run_stage import run_chain
-from nemo_curator.errors import CuratorError, InputError, StageSetupError
+from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.run import Run
-from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, has_data, make_plan
+from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
 from nemo_curator.tasks.sentinels import EmptyTask
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ class BaseExecutor(ABC):
 
     def execute(self, stages: list[ProcessingStage], initial_tasks: list[Task] | None = None) -> list[Task]:
         """Run stages and return what the last one made."""
-        plan = make_plan(stages, has_tasks=has_data(initial_tasks))
-        return self.execute_plan(plan, initial_tasks)
+        return self.execute_plan(make_plan(stages, tasks=initial_tasks), initial_tasks)
 
     def execute_plan(
         self, plan: Plan, initial_tasks: list[Task] | None = None, *, max_failed_fraction: float = 0.0
@@ -136,6 +135,12 @@ class BaseExecutor(ABC):
 def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[Task]:
     """List what the source finds, name it, and check that its columns are those that the stages want."""
     if plan.source is None:
+        if not initial_tasks:
+            taken = task_types(plan.stages[0])[0]
+            raise ContractError(
+                f"{plan.stages[0].name} takes {taken.__name__ if taken else 'tasks'}; begin the pipeline with a reader, "
+                "or give run() initial_tasks"
+            )
         for position, task in enumerate(initial_tasks):
             if not task.task_id:
                 task._set_task_id("0", position)

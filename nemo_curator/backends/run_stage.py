@@ -54,9 +54,14 @@ def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -
 
 
 def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
-    passing = [task for task in tasks if _is_nothing(stage, task)]
-    yield from passing
-    usable = [task for task in tasks if task not in passing and _is_usable(stage, task, count)]
+    usable = []
+    for task in tasks:
+        if stage.validate_input(task):
+            usable.append(task)
+        elif isinstance(task, DocumentBatch) and task.num_items == 0:
+            yield task  # a batch without rows need not have columns: it passes by the stages that want them
+        else:
+            _refuse(stage, task, count)
     if not usable:
         return
     attempt = StageCount(stage.name)
@@ -147,19 +152,12 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
     count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))
 
 
-def _is_nothing(stage: ProcessingStage, task: Task) -> bool:
-    """A batch without rows need not have columns: it passes by the stages that want them."""
-    return isinstance(task, DocumentBatch) and task.num_items == 0 and not stage.validate_input(task)
-
-
-def _is_usable(stage: ProcessingStage, task: Task, count: StageCount) -> bool:
-    if stage.validate_input(task):
-        return True
-    missing = missing_inputs(task, *stage.input_spec_for_task(task))
+def _refuse(stage: ProcessingStage, task: Task, count: StageCount) -> None:
+    attributes, columns = stage.input_spec_for_task(task)
+    missing = missing_inputs(task, attributes, columns)
     get_columns = getattr(task, "get_columns", list)
     error = ContractError(f"{stage.name} needs {missing}; columns here: {get_columns()}")
     count.add_failure(describe(stage.name, error, source=_where(task), rows=max(task.num_items, 1)))
-    return False
 
 
 def _identified(results: Iterator[Any], parent: Task) -> Iterator[Any]:

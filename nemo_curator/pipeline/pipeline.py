@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.pipeline.describe import describe_pipeline
-from nemo_curator.pipeline.plan import flatten, has_data, make_plan
+from nemo_curator.pipeline.plan import flatten, make_plan
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class Pipeline:
         execute_plan = getattr(executor, "execute_plan", None)
         if execute_plan is None:
             return executor.execute(flatten(self.stages), initial_tasks)
-        plan = make_plan(
-            self.stages, name=self.name, fuse=self.config.get("fuse", True), has_tasks=has_data(initial_tasks)
-        )
+        plan = make_plan(self.stages, name=self.name, fuse=self.config.get("fuse", True), tasks=initial_tasks)
         try:
             return execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction)
         finally:

@@ -72,17 +72,17 @@ class Plan:
 
 
 def make_plan(
-    stages: list[ProcessingStage], *, name: str = "pipeline", fuse: bool = True, has_tasks: bool = False
+    stages: list[ProcessingStage], *, name: str = "pipeline", fuse: bool = True, tasks: list[Task] | None = None
 ) -> Plan:
-    """Flatten, check and cut. `has_tasks` says that the first stage gets tasks instead of making them."""
+    """Flatten, check and cut. Where tasks are given, the first stage gets them instead of making its own."""
     flat = flatten(stages)
     if not flat:
         raise ValueError(f"pipeline {name!r} has no stages; add one with add_stage")
     check_roles(flat)
     check_extras(flat)
     check_contract(flat)
-    source = None if has_tasks else flat[0]
-    rest = list(enumerate(flat))[0 if has_tasks else 1 :]
+    source = None if has_data(tasks) or not makes_tasks(flat[0]) else flat[0]
+    rest = list(enumerate(flat))[0 if source is None else 1 :]
     segments = tuple(tuple(_fused(segment, fuse)) for segment in _cut(rest))
     return Plan(name, tuple(flat), source, segments)
 
@@ -209,6 +209,12 @@ def _demands(stage: ProcessingStage) -> tuple:
 
 def _has_own_settings(stage: ProcessingStage) -> bool:
     return bool(stage.xenna_stage_spec()) or bool(stage.ray_stage_spec().keys() - _HINTS_FOR_ENGINES)
+
+
+def makes_tasks(stage: ProcessingStage) -> bool:
+    """Whether a stage can be the source: it takes an EmptyTask, or does not say what it takes."""
+    taken = task_types(stage)[0]
+    return taken is None or issubclass(EmptyTask, taken)
 
 
 def has_data(tasks: list[Task] | None) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from nemo_curator.errors import ContractError
 from nemo_curator.tasks.json_column import decoded, encoded, is_json
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.tasks.text_column import TextColumn
@@ -228,7 +229,7 @@ def _as_string(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column.cast(pa.string())
     if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
         return column.cast(pa.string())
-    raise TypeError(f"column {name!r} holds {kind}, not text")
+    raise ContractError(f"column {name!r} holds {kind}, not text")
 
 
 def _to_frame(table: pa.Table) -> pd.DataFrame:

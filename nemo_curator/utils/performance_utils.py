@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -51,3 +54,29 @@ class StagePerfStats:
                 yield one.name, getattr(self, one.name)
         for name, value in self.custom_metrics.items():
             yield f"custom.{name}", value
+
+
+class StageTimer:
+    """Measures the calls of a stage: `reinit` before, `log_stats` after. Idle time is what lies between two calls."""
+
+    def __init__(self, stage: Any):
+        self._name = getattr(stage, "name", str(stage))
+        self._ended: float | None = None
+        self.reinit()
+
+    def reinit(self, stage_input_size: float = 0.0) -> None:
+        now = time.perf_counter()
+        self._idle = 0.0 if self._ended is None else now - self._ended
+        self._start, self._size, self._items = now, stage_input_size, 0
+
+    @contextmanager
+    def time_process(self, num_items: int = 1) -> Iterator[None]:
+        self._items += num_items
+        yield
+
+    def log_stats(self, verbose: bool = False) -> tuple[str, StagePerfStats]:
+        self._ended = time.perf_counter()
+        stats = StagePerfStats(self._name, self._ended - self._start, self._idle, self._size, self._items)
+        if verbose:
+            logging.getLogger(__name__).info("%s", stats)
+        return self._name, stats

@@ -1,0 +1,39 @@
+"""Several pipelines in a row."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemo_curator.tasks.tasks import Task
+
+
+@dataclass
+class WorkflowRunResult:
+    """What the pipelines of a workflow returned, and what it has to say about the whole."""
+
+    workflow_name: str
+    pipeline_tasks: dict[str, list[Task]] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def add_pipeline_tasks(self, name: str, tasks: list[Task] | None) -> None:
+        self.pipeline_tasks[name] = list(tasks or [])
+
+    def extend_metadata(self, updates: dict[str, Any]) -> None:
+        self.metadata.update(updates)
+
+    def add_metadata(self, key: str, value: Any) -> None:
+        self.metadata[key] = value
+
+    def get_metadata(self, key: str) -> Any:
+        return self.metadata.get(key)
+
+
+class WorkflowBase(ABC):
+    """A job made of several pipelines."""
+
+    @abstractmethod
+    def run(self, *args: Any, **kwargs: Any) -> WorkflowRunResult:
+        """Run the pipelines, each on what those before it left."""

@@ -1,0 +1,49 @@
+"""What a modifier is: a text in, a text out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from nemo_curator.stages.text.pairs import derive
+from nemo_curator.tasks.text_column import TextColumn
+
+
+class DocumentModifier:
+    """Changes documents.
+
+    Define `modify_document` (one text; or several values by name, for a Modify with several input fields) or
+    `modify_texts` (a column); the other follows. A null text stays null and is not shown to `modify_document`.
+    """
+
+    requires: dict[str, str] = {}
+    """Optional modules that the modifier imports, each with the extra that installs it."""
+
+    def __init__(self) -> None:
+        self._name = type(self).__name__
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        derive(cls, "modify_document", "modify_texts", _modify_one, _modify_each)
+
+    @property
+    def name(self) -> str:
+        return self.__dict__.get("_name", type(self).__name__)
+
+    def modify_document(self, *args: Any, **kwargs: Any) -> Any:
+        """Change one text."""
+        raise TypeError(f"{type(self).__name__} defines neither modify_document nor modify_texts")
+
+    def modify_texts(self, texts: TextColumn) -> TextColumn | pa.Array | list[Any]:
+        """Change every text of a column. Return the column itself if nothing changes."""
+        raise TypeError(f"{type(self).__name__} defines neither modify_document nor modify_texts")
+
+
+def _modify_one(self: DocumentModifier, text: str) -> Any:
+    made = self.modify_texts(TextColumn([text]))
+    return made[0] if isinstance(made, list) else (made if isinstance(made, pa.Array) else made.array)[0].as_py()
+
+
+def _modify_each(self: DocumentModifier, texts: TextColumn) -> list[Any]:
+    return [None if text is None else self.modify_document(text) for text in texts.to_pylist()]

@@ -1,0 +1,121 @@
+"""The stage that applies modifiers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from nemo_curator.errors import ContractError
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.text.fields import as_list, one_each
+from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
+from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.json_column import decoded, is_json
+
+
+@dataclass
+class Modify(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """Change columns by one modifier or function, or by several in order.
+
+    `input_fields` is one column for all, one for each, or a list of columns for each, whose values are then passed by
+    name. Results go to `output_fields`; None writes them back in place. The name is that of the modifier unless you
+    give one.
+    """
+
+    modifier_fn: Callable[..., Any] | DocumentModifier | list[Callable[..., Any] | DocumentModifier]
+    input_fields: str | list[str] | list[list[str]] = "text"
+    output_fields: str | list[str | None] | None = None
+    name: str = "modifier_fn"
+
+    is_row_wise = True
+
+    def __post_init__(self) -> None:
+        many = isinstance(self.modifier_fn, list)
+        self.modifier_fn = as_list(self.modifier_fn, Callable, "modifier_fn", DocumentModifier)
+        count = len(self.modifier_fn)
+        self.input_fields = _inputs_each(self.input_fields, count)
+        self.output_fields = _outputs_each(self.output_fields, self.input_fields)
+        if self.name == "modifier_fn":
+            names = [_name(one) for one in self.modifier_fn]
+            self.name = f"modifier_chain_of_{'_'.join(names)}" if many else names[0]
+
+    @property
+    def requires(self) -> dict[str, str]:
+        return {module: extra for one in self.modifier_fn for module, extra in getattr(one, "requires", {}).items()}
+
+    def inputs(self) -> tuple[list[str], list[str]]:
+        made: set[str] = set()
+        needed: dict[str, None] = {}
+        for fields, output in zip(self.input_fields, self.output_fields):
+            needed.update(dict.fromkeys(field for field in fields if field not in made))
+            made.add(output)
+        return ["data"], list(needed)
+
+    def outputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], list(dict.fromkeys(self.output_fields))
+
+    def process(self, batch: DocumentBatch) -> DocumentBatch:
+        for modify, fields, output in zip(self.modifier_fn, self.input_fields, self.output_fields):
+            batch = _modified(batch, modify, fields, output)
+        return batch
+
+
+def _modified(batch: DocumentBatch, modify: Any, fields: list[str], output: str) -> DocumentBatch:
+    if len(fields) > 1:
+        call = modify.modify_document if isinstance(modify, DocumentModifier) else modify
+        columns = [_values(batch, field) for field in fields]
+        return batch.with_column(output, [call(**dict(zip(fields, row))) for row in zip(*columns)])
+    field = fields[0]
+    if not isinstance(modify, DocumentModifier):
+        return batch.with_column(output, [modify(value) for value in _values(batch, field)])
+    texts = batch.text(field)
+    changed = modify.modify_texts(texts)
+    if changed is texts and output == field:
+        return batch
+    if len(changed) != len(texts):
+        raise ContractError(f"{modify.name} made {len(changed)} texts of {len(texts)}")
+    return batch.with_column(output, _as_text(changed) if isinstance(changed, list) else changed)
+
+
+def _as_text(values: list[Any]) -> pa.Array | list[Any]:
+    """Make a text column also of nulls alone; anything else finds its own type."""
+    if all(value is None or isinstance(value, str) for value in values):
+        return pa.array(values, pa.large_string())
+    return values
+
+
+def _values(batch: DocumentBatch, field: str) -> list[Any]:
+    column = batch.column(field)
+    return decoded(column) if is_json(column.type) else column.to_pylist()
+
+
+def _inputs_each(fields: Any, count: int) -> list[list[str]]:
+    if isinstance(fields, list) and any(isinstance(one, list) for one in fields):
+        nested = one_each(fields, count, list, "input_fields")
+        return [one_each(one, len(one), str, "input_fields") for one in nested]
+    return [[field] for field in one_each(fields, count, str, "input_fields")]
+
+
+def _outputs_each(outputs: Any, inputs: list[list[str]]) -> list[str]:
+    if isinstance(outputs, str):
+        return [outputs] * len(inputs)
+    given = [None] * len(inputs) if outputs is None else list(outputs)
+    if len(given) == 1:
+        given = given * len(inputs)
+    if len(given) != len(inputs):
+        raise ValueError(f"output_fields has {len(given)} values for {len(inputs)} modifiers; wanted one for each")
+    for output, fields in zip(given, inputs):
+        if output is None and len(fields) > 1:
+            raise ValueError(f"a modifier of {fields} needs a name in output_fields for its result")
+    return [fields[0] if output is None else output for output, fields in zip(given, inputs)]
+
+
+def _name(modify: Any) -> str:
+    if isinstance(modify, DocumentModifier):
+        return modify.name
+    function = modify.func if isinstance(modify, functools.partial) else modify
+    return getattr(function, "__name__", type(function).__name__)

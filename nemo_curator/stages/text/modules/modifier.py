@@ -1,0 +1,5 @@
+"""Where 25.09 kept Modify."""
+
+from nemo_curator.stages.text.modifiers.modifier import Modify
+
+__all__ = ["Modify"]

@@ -1,0 +1,184 @@
+import pyarrow as pa
+import pytest
+
+from nemo_curator.backends.run_stage import run_chain, run_stage
+from nemo_curator.ledger import counts
+from nemo_curator.ledger.counts import StageCount
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.tasks import DocumentBatch, FailedTask, FileGroupTask, NoneTask
+
+
+class Stage(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """A stage of one function."""
+
+    def __init__(self, function, *, name="it", row_wise=False, batch_size=1, columns=()):
+        self.function, self.name, self.is_row_wise, self.batch_size = function, name, row_wise, batch_size
+        self.columns = list(columns)
+
+    def inputs(self):
+        return ["data"], self.columns
+
+    def process(self, batch):
+        return self.function(batch)
+
+
+def batch(*texts, task_id="0_p"):
+    made = DocumentBatch.from_arrow(pa.table({"text": pa.array(texts, pa.string())}))
+    made.task_id = task_id
+    return made
+
+
+def run(stage, *tasks):
+    count = StageCount(stage.name)
+    return list(run_stage(stage, list(tasks), count)), count
+
+
+def fail_on(*bad):
+    def check(one):
+        for text in one.text("text").to_pylist():
+            if text in bad:
+                raise ValueError(f"{text} is bad")
+        return one
+
+    return check
+
+
+def test_a_task_that_comes_out_alone_keeps_its_id():
+    assert [made.task_id for made in run(Stage(lambda one: batch("new")), batch("a"))[0]] == ["0_p"]
+    assert [made.task_id for made in run(Stage(lambda one: [batch("new")]), batch("a"))[0]] == ["0_p"]
+
+
+def test_no_two_tasks_share_an_id_however_stages_fan_out():
+    def twice(one):
+        return [batch("x"), batch("y")]
+
+    stages = [Stage(twice), Stage(lambda one: one), Stage(twice), Stage(twice)]
+    made = list(run_chain(stages, [batch("a")], [StageCount("n") for _ in stages]))
+    ids = [one.task_id for one in made]
+    assert len(set(ids)) == len(ids) == 8
+    assert ids[:2] == ["0_p", "0_p_0_0_1"]
+    without = list(run_chain([stages[0], stages[2], stages[3]], [batch("a")], [StageCount("n") for _ in range(3)]))
+    assert [one.task_id for one in without] == ids
+
+
+def test_a_generator_streams_and_is_counted():
+    def pieces(one):
+        yield batch("a")
+        yield batch("b", "c")
+
+    made, count = run(Stage(pieces), batch("x"))
+    assert [one.task_id for one in made] == ["0_p", "0_p_1"]
+    assert (count.rows_in, count.rows_added, count.rows_out, count.imbalance) == (1, 2, 3, 0)
+
+
+def test_results_go_down_the_chain_one_by_one():
+    order = []
+
+    def pieces(one):
+        for text in ("a", "b"):
+            order.append(f"make {text}")
+            yield batch(text)
+
+    def use(one):
+        order.append(f"use {one.text('text').to_pylist()[0]}")
+        return one
+
+    list(run_chain([Stage(pieces), Stage(use)], [batch("x")], [StageCount("1"), StageCount("2")]))
+    assert order == ["make a", "use a", "make b", "use b"]
+
+
+def test_a_generator_that_raises_keeps_what_it_made():
+    def pieces(one):
+        yield batch("a")
+        raise OSError("disk gone")
+
+    made, count = run(Stage(pieces), FileGroupTask(data=["f"]))
+    assert len(made) == 1
+    assert dict(count.failed) == {"OSError": 1}
+    assert count.imbalance == 0
+
+
+def test_the_row_that_raises_is_set_aside_and_the_others_go_on():
+    stage = Stage(fail_on("b", "d"), row_wise=True)
+    made, count = run(stage, batch("a", "b", "c", "d", "e"))
+    assert [one.text("text").to_pylist() for one in made] == [["a", "c", "e"]]
+    assert dict(count.failed) == {"ValueError": 2}
+    assert [failure.record for failure in count.failures] == ["{'text': 'b'}", "{'text': 'd'}"]
+    assert (count.rows_in, count.rows_out, count.imbalance) == (5, 3, 0)
+    assert made[0].task_id == "0_p"
+
+
+def test_a_stage_that_sees_the_batch_as_a_whole_loses_it_as_a_whole():
+    made, count = run(Stage(fail_on("b")), batch("a", "b", "c"))
+    assert made == []
+    assert (dict(count.failed), count.imbalance) == ({"ValueError": 3}, 0)
+
+
+def test_drops_reported_by_an_attempt_that_failed_do_not_count():
+    def drop_then_fail(one):
+        counts.dropped("rule", 1)
+        kept = one.slice(1, one.num_items - 1)
+        return fail_on("c")(kept) if one.num_items > 1 else kept
+
+    _, count = run(Stage(drop_then_fail, row_wise=True), batch("a", "b", "c"))
+    assert count.imbalance == 0
+
+
+@pytest.mark.parametrize("nothing", [None, NoneTask(), []])
+def test_a_task_that_vanishes_is_counted_as_dropped(nothing):
+    made, count = run(Stage(lambda one: nothing), batch("a", "b"))
+    assert (made, dict(count.dropped), count.imbalance) == ([], {"it": 2}, 0)
+
+
+def test_a_failed_task_is_counted_as_failed():
+    made, count = run(Stage(lambda one: FailedTask()), batch("a", "b"))
+    assert (made, count.rows_failed, count.imbalance) == ([], 2, 0)
+
+
+def test_rows_that_a_users_stage_removes_are_counted_under_its_name():
+    _, count = run(Stage(lambda one: one.slice(0, 1)), batch("a", "b", "c"))
+    assert dict(count.dropped) == {"it": 2}
+
+
+def test_something_else_than_a_task_is_an_error_that_names_the_stage():
+    _, count = run(Stage(lambda one: "text", name="odd"), batch("a"))
+    assert "odd returned str; wanted a task" in count.failures[0].message
+
+
+def test_a_batch_without_the_column_is_set_aside_and_an_empty_one_passes_by():
+    stage = Stage(lambda one: one, columns=["text"])
+    made, count = run(stage, DocumentBatch.from_arrow(pa.table({"n": [1, 2]})))
+    assert (made, count.rows_failed) == ([], 2)
+    assert "needs ['text']; columns here: ['n']" in count.failures[0].message
+    made, count = run(stage, DocumentBatch())
+    assert (len(made), count.rows_failed) == (1, 0)
+
+
+def test_several_tasks_are_processed_together_and_keep_their_ids():
+    class Together(Stage):
+        def process_batch(self, tasks):
+            sizes.append(len(tasks))
+            return tasks
+
+    sizes = []
+    tasks = [batch("a", task_id="0_1"), batch("b", task_id="0_2"), batch("c", task_id="0_3")]
+    made = list(run_chain([Together(None, batch_size=2)], tasks, [StageCount("n")]))
+    assert sizes == [2, 1]
+    assert [one.task_id for one in made] == ["0_1", "0_2", "0_3"]
+
+
+def test_one_bad_task_does_not_take_the_others_of_its_call_along():
+    class Together(Stage):
+        def process_batch(self, tasks):
+            return [fail_on("b")(task) for task in tasks]
+
+    made, count = run(Together(None, batch_size=3), batch("a"), batch("b"), batch("c"))
+    assert [one.text("text").to_pylist() for one in made] == [["a"], ["c"]]
+    assert count.rows_failed == 1
+
+
+def test_tasks_carry_the_time_of_every_stage_they_passed():
+    stages = [Stage(lambda one: one, name="one"), Stage(lambda one: batch("n"), name="two")]
+    made = next(iter(run_chain(stages, [batch("a")], [StageCount("one"), StageCount("two")])))
+    assert [perf.stage_name for perf in made._stage_perf] == ["one", "two"]
+    assert made._stage_perf[0].num_items_processed == 1

@@ -1,0 +1,153 @@
+"""What holds for every filter, modifier and stage of the package. They are found by walking it."""
+
+import importlib
+import inspect
+import pkgutil
+import pickle
+
+import cloudpickle
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nemo_curator
+from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
+from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
+from nemo_curator.stages.text.modifiers import DocumentModifier
+from nemo_curator.tasks.text_column import TextColumn
+
+
+class _Urls(URLGenerator):
+    def generate_urls(self):
+        return []
+
+
+class _Downloader(DocumentDownloader):
+    def _get_output_filename(self, url):
+        return "x"
+
+
+class _Iterator(DocumentIterator):
+    def iterate(self, file_path):
+        yield {"text": "a"}
+
+    def output_columns(self):
+        return ["text"]
+
+
+_PARTS = {"url_generator": _Urls(), "downloader": _Downloader("unused"), "iterator": _Iterator()}
+PARAMETERS = {
+    "AddId": {"id_field": "id"},
+    "DocumentDownloadExtractStage": _PARTS,
+    "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
+    "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
+    "FilePartitioningStage": {"file_paths": "folder"},
+    "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
+    "FunctionStage": None,
+    "JsonlReader": {"file_paths": "folder"},
+    "JsonlWriter": {"path": "folder"},
+    "Modify": {"modifier_fn": str.upper},
+    "ParquetReader": {"file_paths": "folder"},
+    "ParquetWriter": {"path": "folder"},
+    "Score": {"score_fn": len, "score_field": "n"},
+    "ScoreFilter": {"filter_obj": WordCountFilter()},
+    "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
+}
+"""What a class needs to be built, where its defaults do not suffice. None: it is not built by users."""
+
+
+def classes(base):
+    for module in pkgutil.walk_packages(nemo_curator.__path__, "nemo_curator."):
+        importlib.import_module(module.name)
+    found, todo = [], [base]
+    while todo:
+        for cls in todo.pop().__subclasses__():
+            todo.append(cls)
+            if cls.__module__.startswith("nemo_curator.") and not inspect.isabstract(cls) and cls not in found:
+                found.append(cls)
+    public = [cls for cls in found if not cls.__name__.startswith("_") and PARAMETERS.get(cls.__name__, {}) is not None]
+    return [pytest.param(cls, id=cls.__name__) for cls in sorted(public, key=lambda cls: cls.__name__)]
+
+
+def build(cls):
+    return cls(**PARAMETERS.get(cls.__name__, {}))
+
+
+def column(texts, kind=None, chunks=1):
+    array = pa.array(["before", *texts, "after"], kind or pa.large_string())[1:-1]
+    return TextColumn(pa.chunked_array([array[at::1] for at in [0]] if chunks == 1 else [array[:1], array[1:]]))
+
+
+def plain(values):
+    values = values.array if isinstance(values, TextColumn) else values
+    values = values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else list(values)
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
+TEXTS = st.lists(st.text() | st.sampled_from(["", " ", "a b\n\nc", "e\u0301 \u2028x", "â€™ &amp;", "語 語"]), max_size=5)
+
+
+@pytest.mark.parametrize("cls", classes(DocumentFilter))
+@settings(max_examples=40, deadline=None)
+@given(texts=TEXTS)
+def test_a_filter_scores_a_column_as_it_scores_each_text(cls, texts):
+    one = build(cls)
+    rows = [one.score_document(text) for text in texts]
+    for made in (column(texts), column(texts, pa.string()), column(texts, chunks=2)):
+        assert plain(one.score_texts(made)) == rows
+    kept = [one.keep_document(score) for score in rows]
+    assert plain(one.keep_scores(one.score_texts(column(texts)))) == kept
+
+
+@pytest.mark.parametrize("cls", classes(DocumentFilter))
+def test_a_filter_scores_null_like_the_empty_text_and_survives_the_way_to_a_worker(cls):
+    one = build(cls)
+    scores = plain(one.score_texts(column(["a b", None, ""])))
+    assert scores[1] == scores[2]
+    assert plain(pickle.loads(pickle.dumps(one)).score_texts(column(["a b", None, ""]))) == scores
+    assert isinstance(one.name, str)
+
+
+@pytest.mark.parametrize("cls", classes(DocumentModifier))
+@settings(max_examples=40, deadline=None)
+@given(texts=TEXTS)
+def test_a_modifier_changes_a_column_as_it_changes_each_text(cls, texts):
+    one = build(cls)
+    rows = [one.modify_document(text) for text in texts]
+    for made in (column(texts), column(texts, pa.string()), column(texts, chunks=2)):
+        assert plain(one.modify_texts(made)) == rows
+
+
+@pytest.mark.parametrize("cls", classes(DocumentModifier))
+def test_a_modifier_leaves_null_and_its_input_alone(cls):
+    one, texts = build(cls), column(["â€™", None, "a"])
+    assert plain(one.modify_texts(texts))[1] is None
+    assert texts.to_pylist() == ["â€™", None, "a"]
+    assert plain(pickle.loads(pickle.dumps(one)).modify_texts(texts)) == plain(one.modify_texts(texts))
+
+
+@pytest.mark.parametrize("cls", classes(ProcessingStage))
+def test_a_stage_is_built_without_effects_copied_and_sent_to_a_worker(cls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stage = build(cls)
+    assert list(tmp_path.iterdir()) == []
+    assert stage.name
+    sent = cloudpickle.loads(cloudpickle.dumps(stage))
+    assert (sent.name, sent.resources) == (stage.name, stage.resources)
+    if isinstance(stage, CompositeStage):
+        assert stage.with_({}) is not stage
+        assert all(isinstance(part, ProcessingStage) for part in stage.decompose_and_apply_with())
+    else:
+        assert stage.with_(name="other").name == "other"
+        assert stage.name != "other"
+
+
+@pytest.mark.parametrize("cls", [*classes(ProcessingStage), *classes(DocumentFilter), *classes(DocumentModifier)])
+def test_everything_public_says_what_happens_to_the_data(cls):
+    first = (cls.__doc__ or "").splitlines()
+    assert first
+    assert first[0].endswith(".")
+    assert not first[0].startswith(cls.__name__ + "(")
