@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nemo_curator.backends.base import MAX_ATTEMPTS, BaseExecutor, Partition, give_up
 from nemo_curator.backends.local_process import Process, WorkerDiedError
-from nemo_curator.backends.local_worker import LocalWorker, Order, Step, dumps
+from nemo_curator.backends.local_worker import LocalWorker, Order, Step
+from nemo_curator.backends.payload import dumps
 from nemo_curator.errors import ContractError, StageSetupError
 from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.stages.base import ProcessingStage
@@ -108,7 +109,7 @@ def _run_here(steps: list[Step], partitions: list[Partition]) -> Iterator[Partit
     try:
         for partition in partitions:
             for step in range(len(steps)):
-                partition = worker.do(Order(step, partition))
+                partition = worker.run(Order(step, partition))
             yield partition
     finally:
         worker.teardown()
@@ -133,8 +134,8 @@ class _Schedule:
             self._prepare_node()
             while self.unfinished:
                 self._hand_out()
-                for process in wait(list(self.running)):
-                    done = self._take(process)
+                for ready in wait(list(self.running)):  # type: ignore[arg-type]  # anything with fileno() will do
+                    done = self._take(cast("Process", ready))
                     if done is not None:
                         self.unfinished -= 1
                         yield done
@@ -148,7 +149,7 @@ class _Schedule:
         stages = [stage for step in self.steps for physical in step.physical for stage in physical.stages]
         if all(type(stage).setup_on_node is ProcessingStage.setup_on_node for stage in stages):
             return
-        self.processes[0].send(Order())
+        self.processes[0].send("prepare_node")
         try:
             problem = self.processes[0].receive()
         except WorkerDiedError as error:
@@ -194,7 +195,7 @@ class _Schedule:
             partition = process.receive()
         except WorkerDiedError as error:
             self._replace(process)
-            return self._try_again(order, error)
+            return self._try_again(order.step, order.partition, error)
         if partition.fatal or partition.lost or order.step == len(self.steps) - 1:
             return partition
         partition.attempts = 0
@@ -209,13 +210,12 @@ class _Schedule:
             if process in holders:
                 holders[holders.index(process)] = new
 
-    def _try_again(self, order: Order, error: WorkerDiedError) -> Partition | None:
-        partition = order.partition
+    def _try_again(self, step: int, partition: Partition, error: WorkerDiedError) -> Partition | None:
         partition.attempts += 1
         if partition.attempts < MAX_ATTEMPTS:
-            self.waiting[order.step].appendleft(partition)
+            self.waiting[step].appendleft(partition)
             return None
-        return give_up(partition, self.steps[order.step].name, error)
+        return give_up(partition, self.steps[step].name, error)
 
 
 def _gpus_of(holder: int, share: float) -> list[int]:

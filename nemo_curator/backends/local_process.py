@@ -9,10 +9,10 @@ from typing import Any
 
 from loky.backend import get_context
 
-from nemo_curator.backends.local_worker import Order, dumps, work
+from nemo_curator.backends.local_worker import Order, work
+from nemo_curator.backends.payload import dumps
+from nemo_curator.backends.threads import ONE_THREAD
 from nemo_curator.errors import CuratorError
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 class WorkerDiedError(CuratorError):
@@ -26,7 +26,7 @@ class Process:
         context = get_context("loky")
         self.name = name
         self._connection, theirs = context.Pipe()
-        limits = {variable: "1" for variable in _ONE_THREAD if variable not in os.environ}
+        limits = {variable: "1" for variable in ONE_THREAD if variable not in os.environ}
         self._process = context.Process(
             target=work, args=(theirs, steps, name, os.getpid()), name=name, daemon=True, env=limits
         )
@@ -37,7 +37,7 @@ class Process:
         """Lets `multiprocessing.connection.wait` wait for an answer, or for the end of the process."""
         return self._connection.fileno()
 
-    def send(self, order: Order | None) -> None:
+    def send(self, order: Order | str | None) -> None:
         try:
             self._connection.send_bytes(dumps(order))
         except (BrokenPipeError, ConnectionResetError):

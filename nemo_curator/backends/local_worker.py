@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
-import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-import cloudpickle
-
 from nemo_curator.backends.base import NodeInfo, Partition, StageWorker, WorkerMetadata
+from nemo_curator.backends.payload import dump_partition, dumps, loads
+from nemo_curator.backends.threads import use_threads
 from nemo_curator.errors import CuratorError
 from nemo_curator.pipeline.plan import PhysicalStage
 
@@ -34,21 +33,28 @@ class Step:
 
 @dataclass
 class Order:
-    """What the executor asks of a worker: run a step on a partition, or prepare the machine for all steps."""
+    """Run a step on a partition, on these GPUs."""
 
-    step: int = 0
-    partition: Partition | None = None
+    step: int
+    partition: Partition
     gpus: list[int] | None = None
 
 
 def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
-    """Run orders until the connection closes or an order is None."""
+    """Run orders until the connection closes or there is none; "prepare_node" sets the machine up for all steps."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    worker = LocalWorker(pickle.loads(steps), name)
     try:
-        while (order := pickle.loads(connection.recv_bytes())) is not None:
-            connection.send_bytes(dumps(worker.do(order)))
+        worker = LocalWorker(loads(steps), name)
+    except Exception as error:  # unpickling runs imports and the user's code
+        _refuse(connection, f"the stages could not be loaded in a worker: {type(error).__name__}: {error}")
+        return
+    try:
+        while (order := loads(connection.recv_bytes())) is not None:
+            if order == "prepare_node":
+                connection.send_bytes(dumps(worker.prepare_node()))
+            else:
+                connection.send_bytes(dump_partition(worker.run(order), worker.steps[order.step].name))
     except EOFError:
         pass
     finally:
@@ -64,10 +70,7 @@ class LocalWorker:
         self.metadata = WorkerMetadata(name)
         self._stages = [[StageWorker(physical) for physical in step.physical] for step in steps]
 
-    def do(self, order: Order) -> Partition | str | None:
-        """Run the order. To prepare the machine returns None, or what went wrong."""
-        if order.partition is None:
-            return self.prepare_node()
+    def run(self, order: Order) -> Partition:
         if order.gpus is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, order.gpus))
             self.metadata.allocation = order.gpus
@@ -84,6 +87,7 @@ class LocalWorker:
         return partition
 
     def prepare_node(self) -> str | None:
+        """Run `setup_on_node` of every stage; returns what went wrong."""
         node = NodeInfo("local")
         try:
             for stage in (stage for stages in self._stages for stage in stages):
@@ -97,16 +101,14 @@ class LocalWorker:
             stage.teardown()
 
 
-def dumps(value: object) -> bytes:
-    return cloudpickle.dumps(value, protocol=5)
-
-
-def use_threads(cpus: int) -> None:
-    """Let the libraries of this process use as many threads as the step was granted CPUs."""
-    if arrow := sys.modules.get("pyarrow"):
-        arrow.set_cpu_count(cpus)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(cpus)
+def _refuse(connection: Connection, problem: str) -> None:
+    with suppress(EOFError):
+        order = loads(connection.recv_bytes())
+        if order == "prepare_node":
+            connection.send_bytes(dumps(problem))
+        elif order is not None:
+            order.partition.fatal = problem
+            connection.send_bytes(dumps(order.partition))
 
 
 def _end_with(parent: int) -> None:

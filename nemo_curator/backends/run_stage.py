@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from nemo_curator.errors import ContractError, MissingExtraError
 from nemo_curator.ledger.counts import StageCount, counting, describe
@@ -146,7 +146,7 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
         parts = [task.slice(0, half), task.slice(half, rows - half)]
         made = [result for part in parts for result in _results(stage, [part], count)]
         if made:
-            yield concat_batches(made)
+            yield concat_batches(cast("list[DocumentBatch]", made))
         return
     record = task.to_pyarrow().slice(0, 1).to_pylist()[0] if rows == 1 and isinstance(task, DocumentBatch) else None
     count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))

@@ -219,4 +219,4 @@ def makes_tasks(stage: ProcessingStage) -> bool:
 
 def has_data(tasks: list[Task] | None) -> bool:
     """Whether tasks were given that hold something. An EmptyTask, or the class itself, stands for the own source."""
-    return bool(tasks) and not all(task is EmptyTask or isinstance(task, EmptyTask) for task in tasks)
+    return tasks is not None and not all(task is EmptyTask or isinstance(task, EmptyTask) for task in tasks)

@@ -7,7 +7,7 @@ import time
 from abc import ABC, ABCMeta, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.tasks import Task
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 X = TypeVar("X", bound=Task)
 Y = TypeVar("Y", bound=Task)
 
+Spec: TypeAlias = tuple[list[str], list[str]]
+"""Names of attributes of the task, and of columns of its data."""
 UNSET = object()
 _STAGE_REGISTRY: dict[str, type[ProcessingStage]] = {}
 _TWICE_NAMED = ("name", "resources", "batch_size")
@@ -37,13 +39,17 @@ class StageMeta(ABCMeta):
 
     def __init__(cls, name: str, bases: tuple, namespace: dict[str, Any], **kwargs: Any):
         super().__init__(name, bases, namespace, **kwargs)
-        _STAGE_REGISTRY[name] = cls
+        _STAGE_REGISTRY[name] = cast("type[ProcessingStage]", cls)
         own = {*namespace, *namespace.get("__annotations__", {})}
         for public in _TWICE_NAMED:
             if bases and f"_{public}" in own and public not in own:
                 setattr(cls, public, _mirror(f"_{public}"))
-        if "name" not in own and "_name" not in own and cls.name in ("ProcessingStage", "CompositeStage"):
-            cls.name = name
+        if (
+            "name" not in own
+            and "_name" not in own
+            and getattr(cls, "name", "") in ("ProcessingStage", "CompositeStage")
+        ):
+            setattr(cls, "name", name)  # noqa: B010 - mypy knows no attribute of a metaclass's class
 
 
 class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
@@ -78,14 +84,14 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
             if not self.validate_input(task):
                 raise ValueError(f"{task!r} lacks what {self.name} needs: {self.input_spec_for_task(task)}")
             result = self.process(task)
-            results.extend(result if isinstance(result, list) else [result])
+            results.extend(cast("list[Y]", result if isinstance(result, list) else [result]))
         return results
 
-    def inputs(self) -> tuple[list[str], list[str]] | dict[type[Task], tuple[list[str], list[str]]]:
+    def inputs(self) -> Spec | dict[type[Task], Spec]:
         """Attributes of the task and columns of its data that the stage reads."""
         return [], []
 
-    def outputs(self) -> tuple[list[str], list[str]]:
+    def outputs(self) -> Spec:
         """Attributes and columns that are there afterwards. A stage that names none may add any."""
         return [], []
 
@@ -118,7 +124,7 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         returned = getattr(self.process, "__annotations__", {}).get("return", "")
         return "list[" in str(returned).lower()
 
-    def input_spec_for_task(self, task: Task) -> tuple[list[str], list[str]]:
+    def input_spec_for_task(self, task: Task) -> Spec:
         spec = self.inputs()
         if isinstance(spec, dict):
             for kind in type(task).__mro__:
@@ -154,11 +160,11 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
             if value is not None:
                 setattr(stage, attribute, value)
         if ray_stage_spec:
-            stage.ray_stage_spec = Constant({**self.ray_stage_spec(), **ray_stage_spec})
+            stage.__dict__["ray_stage_spec"] = Constant({**self.ray_stage_spec(), **ray_stage_spec})
         if xenna_stage_spec:
-            stage.xenna_stage_spec = Constant({**self.xenna_stage_spec(), **xenna_stage_spec})
+            stage.__dict__["xenna_stage_spec"] = Constant({**self.xenna_stage_spec(), **xenna_stage_spec})
         if num_workers is not UNSET:
-            stage.num_workers = Constant(num_workers)
+            stage.__dict__["num_workers"] = Constant(num_workers)
         return stage
 
     def get_config(self) -> dict[str, Any]:
@@ -203,13 +209,13 @@ class CompositeStage(ProcessingStage[X, Y]):
     def decompose(self) -> list[ProcessingStage]:
         """The parts, in order; a part may be a composite itself."""
 
-    def inputs(self) -> tuple[list[str], list[str]]:
+    def inputs(self) -> Spec | dict[type[Task], Spec]:
         return self.decompose()[0].inputs()
 
-    def outputs(self) -> tuple[list[str], list[str]]:
+    def outputs(self) -> Spec:
         return self.decompose()[-1].outputs()
 
-    def with_(self, stage_with_dict: dict[str, dict[str, Any]]) -> CompositeStage[X, Y]:
+    def with_(self, stage_with_dict: dict[str, dict[str, Any]]) -> CompositeStage[X, Y]:  # type: ignore[override]
         """Copy the composite with settings for some of its parts: `{part name: {setting: value}}`."""
         stage = copy.deepcopy(self)
         stage._with_operations = [*getattr(self, "_with_operations", []), stage_with_dict]

@@ -32,7 +32,7 @@ class FunctionStage(ProcessingStage[Task, Task]):
 
 
 def processing_stage(
-    *, name: str, resources: Resources | dict[str, float] | None = None, batch_size: int | None = None
+    *, name: str, resources: Resources | dict[str, Any] | None = None, batch_size: int | None = None
 ) -> Callable[[Callable[[Any], Any]], FunctionStage]:
     """Turn a function of one task into a stage.
 

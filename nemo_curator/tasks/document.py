@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,11 @@ from nemo_curator.tasks.tasks import Task
 from nemo_curator.tasks.text_column import TextColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import pandas as pd
 
-    Values = pa.Array | pa.ChunkedArray | TextColumn | np.ndarray | Sequence[Any]
+Values: TypeAlias = pa.Array | pa.ChunkedArray | TextColumn | np.ndarray | list
 
 
 class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
@@ -38,6 +38,11 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         *,
         task_id: str = "",
     ):
+        self._texts: dict[str, TextColumn] = {}
+        self._absent: pa.Table | None = None
+        self._table: Any = None
+        self._frame: pd.DataFrame | None = None
+        self._outside = "table"
         super().__init__(dataset_name, data, _stage_perf or [], _metadata or {}, task_id=task_id)
 
     @classmethod
@@ -63,11 +68,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
 
     @data.setter
     def data(self, data: pa.Table | pd.DataFrame | None) -> None:
-        self._texts: dict[str, TextColumn] = {}
-        self._absent: pa.Table | None = None
-        self._table: pa.Table | None = None
-        self._frame: pd.DataFrame | None = None
-        self._outside = "table"
+        self._texts, self._absent, self._table, self._frame, self._outside = {}, None, None, None, "table"
         if data is None:
             self._table = pa.table({})
         elif isinstance(data, pa.Table):
@@ -116,7 +117,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         if self._frame is not None:
             return self._like(self._frame.assign(**{name: _for_frame(values)}))
         new = self._like(None)
-        array = values.array if isinstance(values, TextColumn) else to_array(values)
+        array = to_array(values)
         at = self._table.schema.get_field_index(name)
         new._table = self._table.append_column(name, array) if at < 0 else self._table.set_column(at, name, array)
         if self._absent is not None and name in self._absent.column_names:
@@ -195,30 +196,36 @@ def concat_batches(batches: list[DocumentBatch]) -> DocumentBatch:
 
 
 def to_array(values: Values) -> pa.Array | pa.ChunkedArray:
-    """Make an Arrow array; values of differing types, which Arrow has no type for, become their JSON text."""
+    """Make an Arrow array; objects, and values of differing types or beyond 64 bits, become their JSON text."""
+    if isinstance(values, TextColumn):
+        return values.array
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
     if hasattr(values, "dtype") and hasattr(values, "__arrow_array__"):
         return pa.array(values, from_pandas=True)
     try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        array = pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        array = None
+    if array is None or _holds_structs(array.type):  # a struct gives every object the keys of all the others
         return encoded([None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
+    return array
+
+
+def _holds_structs(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) or (pa.types.is_list(kind) and _holds_structs(kind.value_type))
 
 
 def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
-    names = sorted({name for batch in batches if batch._absent is not None for name in batch._absent.column_names})
-    if not names:
-        return None
+    tables = [batch._absent for batch in batches]
+    names = sorted({name for table in tables if table is not None for name in table.column_names})
+    none = {batch.num_items: np.zeros(batch.num_items, bool) for batch in batches}
     masks = {name: [batch.absent(name) for batch in batches] for name in names}
-    return pa.table(
-        {
-            name: np.concatenate(
-                [np.zeros(batch.num_items, bool) if mask is None else mask for batch, mask in zip(batches, parts)]
-            )
-            for name, parts in masks.items()
-        }
-    )
+    columns = {
+        name: np.concatenate([none[batch.num_items] if mask is None else mask for batch, mask in zip(batches, parts)])
+        for name, parts in masks.items()
+    }
+    return pa.table(columns) if columns else None
 
 
 def _as_string(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nemo_curator.stages.text.pairs import derive
 from nemo_curator.tasks.text_column import TextColumn
+
+
+Scores: TypeAlias = Any
+"""Scores of a column, in order: a numpy array or a list."""
 
 
 class DocumentFilter:
@@ -39,7 +42,7 @@ class DocumentFilter:
         """Score one text."""
         raise TypeError(f"{type(self).__name__} defines neither score_document nor score_texts")
 
-    def score_texts(self, texts: TextColumn) -> np.ndarray | Sequence[Any]:
+    def score_texts(self, texts: TextColumn) -> Scores:
         """Score every text of a column, in order."""
         raise TypeError(f"{type(self).__name__} defines neither score_document nor score_texts")
 
@@ -47,7 +50,7 @@ class DocumentFilter:
         """Whether a document with this score stays."""
         raise TypeError(f"{type(self).__name__} defines neither keep_document nor keep_scores")
 
-    def keep_scores(self, scores: np.ndarray | Sequence[Any]) -> np.ndarray:
+    def keep_scores(self, scores: Scores) -> np.ndarray:
         """Which of these scores stay, as booleans."""
         raise TypeError(f"{type(self).__name__} defines neither keep_document nor keep_scores")
 
@@ -64,7 +67,7 @@ def _keep_one(self: DocumentFilter, score: Any) -> bool:
     return bool(self.keep_scores(np.asarray([score]))[0])
 
 
-def _keep_each(self: DocumentFilter, scores: np.ndarray | Sequence[Any]) -> np.ndarray:
+def _keep_each(self: DocumentFilter, scores: Scores) -> np.ndarray:
     return np.fromiter((bool(self.keep_document(score)) for score in _plain(scores)), bool, len(scores))
 
 

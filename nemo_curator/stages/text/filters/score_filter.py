@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nemo_curator.errors import ContractError
 from nemo_curator.ledger.counts import dropped
-from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
 from nemo_curator.tasks.document import DocumentBatch
@@ -22,19 +22,16 @@ class _FilterStage(ProcessingStage[DocumentBatch, DocumentBatch]):
 
     is_row_wise = True
 
-    def _filters(self) -> list[DocumentFilter]:
-        raise NotImplementedError
-
-    @property
-    def requires(self) -> dict[str, str]:
-        return {module: extra for one in self._filters() for module, extra in one.requires.items()}
+    def _hold(self, functions: list[Any]) -> None:
+        self._filters = [one for one in functions if isinstance(one, DocumentFilter)]
+        self.requires = {module: extra for one in self._filters for module, extra in one.requires.items()}
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
-        _call(self._filters(), "model_check_or_download")
+        _call(self._filters, "model_check_or_download")
 
     def setup(self, worker_metadata: Any = None) -> None:
-        _call(self._filters(), "load_model")
-        _call(self._filters(), "load_tokenizer")
+        _call(self._filters, "load_model")
+        _call(self._filters, "load_tokenizer")
 
 
 @dataclass
@@ -53,31 +50,28 @@ class ScoreFilter(_FilterStage):
     name: str = "score_filter"
 
     def __post_init__(self) -> None:
-        many = isinstance(self.filter_obj, list)
-        self.filter_obj = as_list(self.filter_obj, DocumentFilter, "filter_obj")
-        count = len(self.filter_obj)
-        self.text_field = one_each(self.text_field, count, str, "text_field")
-        self.invert = one_each(self.invert, count, bool, "invert")
-        if self.score_field is None:
-            self.score_field = [None] * count
-        else:
-            self.score_field = one_each(self.score_field, count, str, "score_field", shared=False)
+        filters = as_list(self.filter_obj, DocumentFilter, "filter_obj")
         if self.name == "score_filter":
-            self.name = _chain_name("score_filter", [one.name for one in self.filter_obj], many)
+            self.name = _chain_name("score_filter", [one.name for one in filters], self.filter_obj)
+        count = len(filters)
+        scores: list[Any] = [None] * count
+        if self.score_field is not None:
+            scores = one_each(self.score_field, count, str, "score_field", shared=False)
+        texts = one_each(self.text_field, count, str, "text_field")
+        inverts = one_each(self.invert, count, bool, "invert")
+        self.filter_obj, self.text_field, self.score_field, self.invert = filters, texts, scores, inverts
+        self._steps = list(zip(filters, texts, scores, inverts))
+        self._hold(filters)
 
-    def _filters(self) -> list[DocumentFilter]:
-        return self.filter_obj
+    def inputs(self) -> Spec:
+        return ["data"], _distinct(text_field for _, text_field, _, _ in self._steps)
 
-    def inputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(dict.fromkeys(self.text_field))
-
-    def outputs(self) -> tuple[list[str], list[str]]:
-        kept = [name for name in self.score_field if name is not None]
-        return ["data"], list(dict.fromkeys([*self.text_field, *kept]))
+    def outputs(self) -> Spec:
+        scores = [score_field for _, _, score_field, _ in self._steps if score_field is not None]
+        return ["data"], _distinct([*self.inputs()[1], *scores])
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
-        steps = zip(self.filter_obj, self.text_field, self.score_field, self.invert)
-        for one, text_field, score_field, invert in steps:
+        for one, text_field, score_field, invert in self._steps:
             if batch.num_items == 0:
                 break
             scores = _scores(one.score_texts, batch.text(text_field), one.name)
@@ -98,25 +92,23 @@ class Score(_FilterStage):
     name: str = "score_fn"
 
     def __post_init__(self) -> None:
-        many = isinstance(self.score_fn, list)
-        self.score_fn = as_list(self.score_fn, Callable, "score_fn", DocumentFilter)
-        count = len(self.score_fn)
-        self.score_field = one_each(self.score_field, count, str, "score_field", shared=False)
-        self.text_field = one_each(self.text_field, count, str, "text_field")
+        functions = as_list(self.score_fn, Callable, "score_fn", DocumentFilter)
         if self.name == "score_fn":
-            self.name = _chain_name("score", [_name(one, "score_fn") for one in self.score_fn], many)
+            self.name = _chain_name("score", [_name(one, "score_fn") for one in functions], self.score_fn)
+        scores = one_each(self.score_field, len(functions), str, "score_field", shared=False)
+        texts = one_each(self.text_field, len(functions), str, "text_field")
+        self.score_fn, self.score_field, self.text_field = functions, scores, texts
+        self._steps = list(zip(functions, texts, scores))
+        self._hold(functions)
 
-    def _filters(self) -> list[DocumentFilter]:
-        return [one for one in self.score_fn if isinstance(one, DocumentFilter)]
+    def inputs(self) -> Spec:
+        return ["data"], _distinct(text_field for _, text_field, _ in self._steps)
 
-    def inputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(dict.fromkeys(self.text_field))
-
-    def outputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(dict.fromkeys([*self.text_field, *self.score_field]))
+    def outputs(self) -> Spec:
+        return ["data"], _distinct([*self.inputs()[1], *(score_field for _, _, score_field in self._steps)])
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
-        for one, text_field, score_field in zip(self.score_fn, self.text_field, self.score_field):
+        for one, text_field, score_field in self._steps:
             texts = batch.text(text_field)
             if isinstance(one, DocumentFilter):
                 scores = _scores(one.score_texts, texts, one.name)
@@ -136,25 +128,23 @@ class Filter(_FilterStage):
     name: str = "filter_fn"
 
     def __post_init__(self) -> None:
-        many = isinstance(self.filter_fn, list)
-        self.filter_fn = as_list(self.filter_fn, Callable, "filter_fn", DocumentFilter)
-        count = len(self.filter_fn)
-        self.filter_field = one_each(self.filter_field, count, str, "filter_field", shared=False)
-        self.invert = one_each(self.invert, count, bool, "invert")
+        functions = as_list(self.filter_fn, Callable, "filter_fn", DocumentFilter)
         if self.name == "filter_fn":
-            self.name = _chain_name("filter", [_name(one, "filter_fn") for one in self.filter_fn], many)
+            self.name = _chain_name("filter", [_name(one, "filter_fn") for one in functions], self.filter_fn)
+        fields = one_each(self.filter_field, len(functions), str, "filter_field", shared=False)
+        inverts = one_each(self.invert, len(functions), bool, "invert")
+        self.filter_fn, self.filter_field, self.invert = functions, fields, inverts
+        self._steps = list(zip(functions, fields, inverts))
+        self._hold(functions)
 
-    def _filters(self) -> list[DocumentFilter]:
-        return [one for one in self.filter_fn if isinstance(one, DocumentFilter)]
+    def inputs(self) -> Spec:
+        return ["data"], _distinct(field for _, field, _ in self._steps)
 
-    def inputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(dict.fromkeys(self.filter_field))
-
-    def outputs(self) -> tuple[list[str], list[str]]:
+    def outputs(self) -> Spec:
         return self.inputs()
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
-        for one, field, invert in zip(self.filter_fn, self.filter_field, self.invert):
+        for one, field, invert in self._steps:
             if batch.num_items == 0:
                 break
             values = batch.column(field).to_pylist()
@@ -187,8 +177,12 @@ def _name(one: Any, otherwise: str) -> str:
     return one.name if isinstance(one, DocumentFilter) else otherwise
 
 
-def _chain_name(kind: str, names: list[str], many: bool) -> str:
-    return f"{kind}_chain_of_{'_'.join(names)}" if many else names[0]
+def _chain_name(kind: str, names: list[str], given: Any) -> str:
+    return f"{kind}_chain_of_{'_'.join(names)}" if isinstance(given, list) else names[0]
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def _call(filters: list[DocumentFilter], method: str) -> None:

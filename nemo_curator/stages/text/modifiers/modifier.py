@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from nemo_curator.errors import ContractError
-from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
 from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
 from nemo_curator.tasks.document import DocumentBatch
@@ -34,32 +34,29 @@ class Modify(ProcessingStage[DocumentBatch, DocumentBatch]):
     is_row_wise = True
 
     def __post_init__(self) -> None:
-        many = isinstance(self.modifier_fn, list)
-        self.modifier_fn = as_list(self.modifier_fn, Callable, "modifier_fn", DocumentModifier)
-        count = len(self.modifier_fn)
-        self.input_fields = _inputs_each(self.input_fields, count)
-        self.output_fields = _outputs_each(self.output_fields, self.input_fields)
+        functions = as_list(self.modifier_fn, Callable, "modifier_fn", DocumentModifier)
         if self.name == "modifier_fn":
-            names = [_name(one) for one in self.modifier_fn]
-            self.name = f"modifier_chain_of_{'_'.join(names)}" if many else names[0]
+            names = [_name(one) for one in functions]
+            self.name = f"modifier_chain_of_{'_'.join(names)}" if isinstance(self.modifier_fn, list) else names[0]
+        inputs = _inputs_each(self.input_fields, len(functions))
+        outputs = _outputs_each(self.output_fields, inputs)
+        self.modifier_fn, self.input_fields, self.output_fields = functions, inputs, list(outputs)
+        self._steps = list(zip(functions, inputs, outputs))
+        self.requires = {module: extra for one in functions for module, extra in getattr(one, "requires", {}).items()}
 
-    @property
-    def requires(self) -> dict[str, str]:
-        return {module: extra for one in self.modifier_fn for module, extra in getattr(one, "requires", {}).items()}
-
-    def inputs(self) -> tuple[list[str], list[str]]:
+    def inputs(self) -> Spec:
         made: set[str] = set()
         needed: dict[str, None] = {}
-        for fields, output in zip(self.input_fields, self.output_fields):
+        for _, fields, output in self._steps:
             needed.update(dict.fromkeys(field for field in fields if field not in made))
             made.add(output)
         return ["data"], list(needed)
 
-    def outputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(dict.fromkeys(self.output_fields))
+    def outputs(self) -> Spec:
+        return ["data"], list(dict.fromkeys(output for _, _, output in self._steps))
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
-        for modify, fields, output in zip(self.modifier_fn, self.input_fields, self.output_fields):
+        for modify, fields, output in self._steps:
             batch = _modified(batch, modify, fields, output)
         return batch
 

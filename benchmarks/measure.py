@@ -1,0 +1,49 @@
+"""Run a command as a process and measure it with all of its children."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass
+class Measured:
+    """Wall and CPU seconds, and the highest sum of resident memory of the process and its children, in MB."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    output: str
+
+
+def measure(*arguments: str) -> Measured:
+    """Run `python *arguments` to its end."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    watched = psutil.Process(process.pid)
+    peak, cpu = 0.0, {}
+    while process.poll() is None:
+        total = 0
+        for one in _family(watched):
+            try:
+                times = one.cpu_times()
+                cpu[one.pid] = times.user + times.system
+                total += one.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        peak = max(peak, total / 2**20)
+        time.sleep(0.02)
+    seconds = time.perf_counter() - start
+    output = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{output}")
+    return Measured(seconds, sum(cpu.values()), peak, output)
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
