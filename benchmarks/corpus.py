@@ -23,7 +23,8 @@ def make_corpus(path: Path, megabytes: int, seed: int = 0) -> Path:
     with path.with_suffix(".tmp").open("wb") as file:
         while written < megabytes * 1_000_000:
             source = draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-            record = {"id": f"{number:08}", "source": source, "text": _document(pools[source], draw), "length": number % 97}
+            text = _document(pools[source], draw)
+            record = {"id": f"{number:08}", "source": source, "text": text, "length": len(text)}
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
             written += file.write(line)
             number += 1
@@ -46,7 +47,9 @@ def _pools() -> dict[str, list[str]]:
     stories = (DATA / "tinystories" / "tinystories_train_head_2MiB.txt").read_text(encoding="utf-8")
     book = (DATA / "books" / "pg1661_sherlock_holmes.txt").read_text(encoding="utf-8-sig")
     with zipfile.ZipFile(DATA / "nltk" / "state_union.zip") as archive:
-        speeches = [archive.read(name).decode("latin-1") for name in sorted(archive.namelist()) if name.endswith(".txt")]
+        speeches = [
+            archive.read(name).decode("latin-1") for name in sorted(archive.namelist()) if name.endswith(".txt")
+        ]
     web = []
     for name in ("dolma_cc_en_head_10.jsonl.gz", "cc2019_multilingual_cc_licensed.jsonl.gz"):
         with gzip.open(DATA / "jsonl" / name, "rt", encoding="utf-8") as lines:
@@ -61,7 +64,7 @@ def _pools() -> dict[str, list[str]]:
 
 def _paragraphs(texts: list[str], separator: str) -> list[str]:
     """Cut texts into paragraphs, and long paragraphs after every fifth sentence."""
-    pieces = []
+    pieces: list[str] = []
     for part in (part for text in texts for part in text.replace("\r", "").split(separator)):
         sentences = re.split(r"(?<=[.!?]) ", " ".join(part.split()))
         pieces += [" ".join(sentences[at : at + 5]) for at in range(0, len(sentences), 5)]

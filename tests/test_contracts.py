@@ -2,8 +2,8 @@
 
 import importlib
 import inspect
-import pkgutil
 import pickle
+import pkgutil
 
 import cloudpickle
 import numpy as np
@@ -78,7 +78,7 @@ def build(cls):
 
 def column(texts, kind=None, chunks=1):
     array = pa.array(["before", *texts, "after"], kind or pa.large_string())[1:-1]
-    return TextColumn(pa.chunked_array([array[at::1] for at in [0]] if chunks == 1 else [array[:1], array[1:]]))
+    return TextColumn(pa.chunked_array([array] if chunks == 1 else [array[:1], array[1:]]))
 
 
 def plain(values):
@@ -87,7 +87,8 @@ def plain(values):
     return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
-TEXTS = st.lists(st.text() | st.sampled_from(["", " ", "a b\n\nc", "e\u0301 \u2028x", "â€™ &amp;", "語 語"]), max_size=5)
+ODD = ["", " ", "a b\n\nc", "e\u0301 \u2028x", "â€™ &amp;", "語 語"]
+TEXTS = st.lists(st.text() | st.sampled_from(ODD), max_size=5)
 
 
 @pytest.mark.parametrize("cls", classes(DocumentFilter))

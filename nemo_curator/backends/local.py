@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from nemo_curator.backends.base import MAX_ATTEMPTS, BaseExecutor, Partition, give_up
-from nemo_curator.backends.local_process import Process, WorkerDiedError
+from nemo_curator.backends.local_process import Process
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
 from nemo_curator.backends.payload import dumps
-from nemo_curator.errors import ContractError, StageSetupError
+from nemo_curator.errors import ContractError, StageSetupError, WorkerDiedError
 from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.stages.base import ProcessingStage
 
@@ -141,6 +141,8 @@ class _Schedule:
                         yield done
             for process in self.processes:
                 process.finish()
+            for process in self.processes:
+                process.end(patience=60.0)
         finally:
             for process in self.processes:
                 process.end()

@@ -12,11 +12,7 @@ from loky.backend import get_context
 from nemo_curator.backends.local_worker import Order, work
 from nemo_curator.backends.payload import dumps
 from nemo_curator.backends.threads import ONE_THREAD
-from nemo_curator.errors import CuratorError
-
-
-class WorkerDiedError(CuratorError):
-    """A worker process ended without being told to."""
+from nemo_curator.errors import WorkerDiedError
 
 
 class Process:
@@ -54,10 +50,10 @@ class Process:
         """Ask the process to tear its stages down and end."""
         self.send(None)
 
-    def end(self, timeout: float = 10.0) -> None:
-        """Wait for a process that was asked to finish; kill it if it was not, or does not."""
+    def end(self, patience: float = 0.0) -> None:
+        """Wait this many seconds for a process that was asked to finish, then kill it."""
         self._connection.close()
-        self._process.join(timeout)
+        self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()

@@ -107,9 +107,9 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
     def text(self, name: str) -> TextColumn:
         """One column as text. What is counted about it is remembered for the stages that follow."""
         if self._frame is not None:
-            return TextColumn(_as_string(self.column(name), name))
+            return _text(self.column(name), name)
         if name not in self._texts:
-            self._texts[name] = TextColumn(_as_string(self._table.column(name), name))
+            self._texts[name] = _text(self._table.column(name), name)
         return self._texts[name]
 
     def with_column(self, name: str, values: Values) -> DocumentBatch:
@@ -132,12 +132,12 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         if self._frame is not None:
             return self._like(self._frame.loc[np.asarray(keep, dtype=bool)])
         mask = pa.array(keep, pa.bool_())
-        return self._rows(lambda table: table.filter(mask), lambda text: text.filter(keep))
+        return self._rows(lambda table: table.filter(mask), lambda text, array: text.filter(keep, array))
 
     def slice(self, start: int, length: int) -> DocumentBatch:
         if self._frame is not None:
             return self._like(self._frame.iloc[start : start + length])
-        return self._rows(lambda table: table.slice(start, length), lambda text: text.slice(start, length))
+        return self._rows(lambda table: table.slice(start, length), lambda text, _: text.slice(start, length))
 
     def select(self, names: list[str]) -> DocumentBatch:
         """Keep these columns, in this order."""
@@ -160,7 +160,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         new = self._like(None)
         new._table = of_table(self._table)
         new._absent = of_table(self._absent) if self._absent is not None else None
-        new._texts = {name: of_text(text) for name, text in self._texts.items()}
+        new._texts = {name: of_text(text, new._table.column(name)) for name, text in self._texts.items()}
         return new
 
     def _like(self, data: pd.DataFrame | None) -> DocumentBatch:
@@ -228,15 +228,11 @@ def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
     return pa.table(columns) if columns else None
 
 
-def _as_string(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column
-    if pa.types.is_null(kind):
-        return column.cast(pa.string())
-    if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
-        return column.cast(pa.string())
-    raise ContractError(f"column {name!r} holds {kind}, not text")
+def _text(column: pa.ChunkedArray, name: str) -> TextColumn:
+    try:
+        return TextColumn(column)
+    except TypeError as error:
+        raise ContractError(f"column {name!r} holds {column.type}, not text") from error
 
 
 def _to_frame(table: pa.Table) -> pd.DataFrame:

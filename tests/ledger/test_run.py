@@ -49,10 +49,9 @@ def test_a_lost_partition_fails_the_run_whatever_share_is_allowed():
 def test_the_table_shows_what_each_filter_of_a_chain_dropped():
     stage = count(rows_in=5, rows_out=2)
     stage.dropped.update({"urls": 2, "digits": 1})
-    assert (
-        run(stage).table().split()
-        == "stage rows in rows out dropped failed seconds words 5 2 3 (2 urls, 1 digits) 0 0.00".split()
-    )
+    title, line = run(stage).table().splitlines()
+    assert title.split() == ["stage", "rows", "in", "rows", "out", "dropped", "failed", "seconds"]
+    assert " ".join(line.split()) == "words 5 2 3 (2 urls, 1 digits) 0 0.00"
     assert run(stage).dropped() == {"urls": 2, "digits": 1}
 
 

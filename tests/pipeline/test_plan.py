@@ -210,5 +210,6 @@ def test_describe_shows_the_pipeline_as_written_and_as_it_runs():
         "\nStage 2: word_count\n  Resources: 1 CPUs\n  Batch size: 1\n"
         "  Inputs: data with columns text\n  Outputs: data with columns text\n"
         "\nStage 3: own\n  Resources: 1 CPUs\n  GPU: 1\n  Batch size: 1\n"
-        "\nRuns as:\n  source: list, where the run is started\n  1. read + word_count (1 CPUs)\n  2. own (1 CPUs, 1 GPUs)"
+        "\nRuns as:\n  source: list, where the run is started\n"
+        "  1. read + word_count (1 CPUs)\n  2. own (1 CPUs, 1 GPUs)"
     )
