@@ -35,14 +35,15 @@ class DocumentModifier:
         """Change one text."""
         raise TypeError(f"{type(self).__name__} defines neither modify_document nor modify_texts")
 
-    def modify_texts(self, texts: TextColumn) -> TextColumn | pa.Array | list[Any]:
+    def modify_texts(self, texts: TextColumn) -> TextColumn | pa.Array | pa.ChunkedArray | list[Any]:
         """Change every text of a column. Return the column itself if nothing changes."""
         raise TypeError(f"{type(self).__name__} defines neither modify_document nor modify_texts")
 
 
 def _modify_one(self: DocumentModifier, text: str) -> Any:
     made = self.modify_texts(TextColumn([text]))
-    return made[0] if isinstance(made, list) else (made if isinstance(made, pa.Array) else made.array)[0].as_py()
+    one = (made.array if isinstance(made, TextColumn) else made)[0]
+    return one.as_py() if isinstance(one, pa.Scalar) else one
 
 
 def _modify_each(self: DocumentModifier, texts: TextColumn) -> list[Any]:

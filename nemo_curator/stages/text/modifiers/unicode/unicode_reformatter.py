@@ -1,0 +1,85 @@
+"""Repair text with ftfy."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nemo_curator.kernels.mojibake import find_suspects, may_change, scan_tables
+from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
+from nemo_curator.tasks.text_column import TextColumn
+
+if TYPE_CHECKING:
+    from ftfy import TextFixerConfig
+
+
+@dataclass
+class UnicodeReformatter(DocumentModifier):
+    """Repair wrongly decoded characters, HTML entities and control characters as `ftfy.fix_text` does.
+
+    The parameters are those of `ftfy.TextFixerConfig`; a `config` replaces them all. Unlike in ftfy, ligatures, widths,
+    curly quotes, line breaks and the Unicode normal form stay as they are unless you ask. Only documents that a scan of
+    the column cannot show to be in order are given to ftfy.
+
+    Example:
+        >>> UnicodeReformatter().modify_document("&lt;3 schÃ¶n")
+        '<3 schön'
+    """
+
+    config: TextFixerConfig | None = None
+    unescape_html: str | bool = "auto"
+    remove_terminal_escapes: bool = True
+    fix_encoding: bool = True
+    restore_byte_a0: bool = True
+    replace_lossy_sequences: bool = True
+    decode_inconsistent_utf8: bool = True
+    fix_c1_controls: bool = True
+    fix_latin_ligatures: bool = False
+    fix_character_width: bool = False
+    uncurl_quotes: bool = False
+    fix_line_breaks: bool = False
+    fix_surrogates: bool = True
+    remove_control_chars: bool = True
+    normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None
+    max_decode_length: int = 1000000
+    explain: bool = True
+
+    def modify_document(self, text: str) -> str:
+        import ftfy
+
+        return ftfy.fix_text(text, self._settings())
+
+    def modify_texts(self, texts: TextColumn) -> TextColumn:
+        rows = np.flatnonzero(self._suspects(texts))
+        before = texts.array.take(pa.array(rows)).to_pylist()
+        after = [self.modify_document(text) for text in before]
+        changed = [at for at, (old, new) in enumerate(zip(before, after)) if old != new]
+        if not changed:
+            return texts
+        mask = np.zeros(len(texts), bool)
+        mask[rows[changed]] = True
+        repaired = pa.array([after[at] for at in changed], texts.array.type)
+        return TextColumn(pc.replace_with_mask(texts.array, pa.array(mask), repaired))
+
+    def _suspects(self, texts: TextColumn) -> np.ndarray:
+        settings = self._settings()
+        suspects = texts.measure(
+            lambda *buffers: find_suspects(*buffers, *scan_tables(settings)), may_change, dtype=np.bool_
+        )
+        if settings.normalization is not None:
+            normal = (unicodedata.is_normalized(settings.normalization, text) for text in texts.texts())
+            suspects |= ~np.fromiter(normal, np.bool_, count=len(texts))
+        return suspects
+
+    def _settings(self) -> TextFixerConfig:
+        from ftfy import TextFixerConfig
+
+        if self.config is not None:
+            return self.config
+        names = [each.name for each in fields(self) if each.name != "config"]
+        return TextFixerConfig(**{name: getattr(self, name) for name in names})
