@@ -1,5 +1,7 @@
-"""Every Python block of the README and the docs runs, and what it prints is what is shown."""
+"""Every example of the README, the docs and the docstrings runs, and what it prints is what is shown."""
 
+import doctest
+import importlib
 import os
 import re
 import subprocess
@@ -42,3 +44,17 @@ def test_the_examples_of_a_page_run(page, tmp_path):
 
 def without_times(table):
     return [line.split()[:-1] for line in table.strip().splitlines()[1:]]
+
+
+def modules():
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted((ROOT / "nemo_curator").rglob("*.py"))
+        if ">>>" in path.read_text()
+    ]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_examples_of_a_module_run(name):
+    done = doctest.testmod(importlib.import_module(name))
+    assert (done.failed, done.attempted > 0) == (0, True)
