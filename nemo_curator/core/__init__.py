@@ -1,0 +1,1 @@
+"""The Ray cluster a pipeline can run on."""
