@@ -120,9 +120,9 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         return {"is_fanout_stage": self.is_fanout_stage()}
 
     def is_fanout_stage(self) -> bool:
-        """Whether `process` says that it returns several tasks for one."""
-        returned = getattr(self.process, "__annotations__", {}).get("return", "")
-        return "list[" in str(returned).lower()
+        """Whether `process` says that it makes several tasks of one."""
+        returned = str(getattr(self.process, "__annotations__", {}).get("return", "")).lower()
+        return any(several in returned for several in ("list[", "iterator[", "generator["))
 
     def input_spec_for_task(self, task: Task) -> Spec:
         spec = self.inputs()
@@ -251,7 +251,8 @@ class Constant:
 
 def missing_inputs(task: Task, attributes: list[str], columns: list[str]) -> list[str]:
     """Which of these attributes and columns the task does not have."""
-    missing = [name for name in attributes if not hasattr(task, name)]
+    # a property is there without asking for it: `data` of a batch would become a frame
+    missing = [name for name in attributes if not hasattr(type(task), name) and not hasattr(task, name)]
     if not columns:
         return missing
     get_columns = getattr(task, "get_columns", None)

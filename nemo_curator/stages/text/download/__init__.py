@@ -1,0 +1,19 @@
+"""Stages that download files and make documents of them."""
+
+from nemo_curator.stages.text.download.base import (
+    DocumentDownloader,
+    DocumentDownloadExtractStage,
+    DocumentExtractor,
+    DocumentIterator,
+    URLGenerator,
+    download_file,
+)
+
+__all__ = [
+    "DocumentDownloadExtractStage",
+    "DocumentDownloader",
+    "DocumentExtractor",
+    "DocumentIterator",
+    "URLGenerator",
+    "download_file",
+]

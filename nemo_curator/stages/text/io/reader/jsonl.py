@@ -1,0 +1,179 @@
+"""JSON Lines: one object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from nemo_curator.errors import InputError
+from nemo_curator.ledger import counts
+from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
+from nemo_curator.stages.text.io.reader.lines import STEP_BYTES, read_head, read_lines
+from nemo_curator.stages.text.io.reader.records import columns_of, parse_lines
+from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.sentinels import EmptyTask
+from nemo_curator.utils.file_utils import get_default_file_extensions, pandas_select_columns
+from nemo_curator.utils.find_files import COMPRESSIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD_BYTES = 2**18
+"""How much of the first file is looked at for the names of its columns."""
+
+_BOM = b"\xef\xbb\xbf"
+_NEEDS_NO_PANDAS: dict[str, tuple] = {
+    "lines": (True,),
+    "orient": (None, "records"),
+    "dtype": (None, False),
+    "convert_dates": (False,),
+    "encoding": (None, "utf-8", "utf8"),
+    "compression": ("infer", None, *COMPRESSIONS.values()),
+}
+"""Settings of `pandas.read_json` that ask for what is done anyway."""
+
+
+@dataclass
+class JsonlReader(CompositeStage[EmptyTask, DocumentBatch]):
+    """Find JSON Lines files and read them into documents.
+
+    Strings stay strings, an absent key stays absent, and what Arrow has no type for travels as its JSON text. Files
+    may be compressed (`.gz`, `.bz2`, `.zst`, `.xz`). `read_kwargs` are settings of `pandas.read_json`; one that asks
+    for more than `storage_options` or `compression` makes pandas read the files.
+    """
+
+    file_paths: str | list[str] | None = None
+    files_per_partition: int | None = None
+    blocksize: int | str | None = None
+    fields: list[str] | None = None
+    read_kwargs: dict[str, Any] | None = None
+    task_type: str = "document"
+    file_extensions: list[str] = field(default_factory=lambda: get_default_file_extensions("jsonl"))
+    _generate_ids: bool = False
+    _assign_ids: bool = False
+    name: str = "jsonl_reader"
+    input_file_path: str | list[str] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.file_paths = self.file_paths or self.input_file_path or []
+
+    def decompose(self) -> list[ProcessingStage]:
+        reader = JsonlReaderStage(
+            self.fields, self.read_kwargs or {}, _generate_ids=self._generate_ids, _assign_ids=self._assign_ids
+        )
+        return [find_files_of(self, split_by=None if needs_pandas(reader.read_kwargs) else "byte_range"), reader]
+
+    def get_description(self) -> str:
+        return f"Read JSON Lines from {self.file_paths}"
+
+
+@dataclass
+class JsonlReaderStage(BaseFileReader):
+    """Read JSON Lines into batches of at most about 32 MiB; a line that is no record is set aside."""
+
+    name: str = "jsonl_reader"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.read_kwargs.get("lines", True) or "chunksize" in self.read_kwargs:
+            raise ValueError(f"{self.name} reads one object a line, and makes batches itself: no lines, no chunksize")
+
+    def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
+        return super().process(task) if needs_pandas(self.read_kwargs) else self._batches(task)
+
+    def find_columns(self, task: FileGroupTask) -> list[str] | None:
+        """The columns of the first records of a task; None where that cannot be said."""
+        if needs_pandas(self.read_kwargs):
+            return None
+        try:
+            head = read_head(task.data[0], HEAD_BYTES, **self._opening())
+        except (InputError, OSError, IndexError):
+            return None
+        found = _keys(head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1])
+        if self.fields and found and not set(self.fields) & set(found):
+            raise InputError(f"{self.name}: {task.data[0]} has none of {self.fields}; its columns are {found}")
+        return self.fields or found or None
+
+    def read_data(
+        self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
+    ) -> pd.DataFrame | None:
+        import pandas as pd
+
+        settings = {"dtype": False, "convert_dates": False, **read_kwargs, "lines": True}
+        frames = [pandas_select_columns(pd.read_json(path, **settings), fields, path) for path in file_paths]
+        return pd.concat(frames, ignore_index=True)
+
+    def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
+        records: list[dict[str, Any]] = []
+        size, made = 0, 0
+        for path in task.data:
+            for found, length in self._records(path, *task.reader_config.get("byte_range", (0, None))):
+                if records and size + length > BATCH_BYTES:
+                    yield self._batch(records, task)
+                    records, size, made = [], 0, made + 1
+                records += found
+                size += length
+        if records or not made:
+            yield self._batch(records, task)
+
+    def _batch(self, records: list[dict[str, Any]], task: FileGroupTask) -> DocumentBatch:
+        table, absent = columns_of(records, self.fields)
+        return DocumentBatch.from_arrow(
+            table, dataset_name=task.dataset_name, metadata=dict(task._metadata), absent=absent
+        )
+
+    def _records(self, path: str, start: int, stop: int | None) -> Iterator[tuple[list[dict[str, Any]], int]]:
+        """The records of a file or a range of it, in runs with their size. What ends it early counts as one more."""
+        place, line = start, 1
+        try:
+            if start:
+                _refuse_other_json(read_head(path, STEP_BYTES, **self._opening()), path)
+            for place, lines in read_lines(path, start, stop, **self._opening()):
+                if place == 0:
+                    _refuse_other_json(lines, path)
+                    lines = lines.removeprefix(_BOM)
+                yield parse_lines(lines, partial(_name, path, place if start else None, line)), len(lines)
+                line += lines.count(b"\n")
+        except (InputError, OSError) as error:
+            counts.seen(1)
+            counts.failed(error, source=_name(path, place if start else None, line))
+
+    def _opening(self) -> dict[str, Any]:
+        return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
+
+
+def needs_pandas(read_kwargs: dict[str, Any]) -> bool:
+    """Whether settings of `pandas.read_json` ask for more than what is done anyway."""
+    own = {key: value for key, value in read_kwargs.items() if key != "storage_options"}
+    return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
+
+
+def _refuse_other_json(head: bytes, path: str) -> None:
+    """Raise if a file is JSON, but not one object a line."""
+    first, _, rest = head.removeprefix(_BOM).lstrip().partition(b"\n")
+    if first.startswith(b"["):
+        raise InputError(f"{path} is a JSON array; wanted one object a line, which jq -c '.[]' makes of it")
+    if first.rstrip() == b"{" and rest:
+        raise InputError(f"{path} holds an object over several lines; wanted one a line, which jq -c . makes of it")
+
+
+def _name(path: str, byte: int | None, line: int, bytes_before: int = 0, lines_before: int = 0) -> str:
+    """Name a line for people: by its number, or where only a part of the file is read, by its place."""
+    return f"{path}:{line + lines_before}" if byte is None else f"{path} at byte {byte + bytes_before}"
+
+
+def _keys(lines: bytes) -> list[str]:
+    found: dict[str, None] = {}
+    for line in lines.removeprefix(_BOM).split(b"\n"):
+        try:
+            found |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # reading says what is wrong with it
+    return list(found)

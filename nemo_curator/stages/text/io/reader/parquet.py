@@ -1,0 +1,183 @@
+"""Parquet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nemo_curator.errors import InputError
+from nemo_curator.ledger import counts
+from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
+from nemo_curator.stages.text.io.reader.lines import open_bytes
+from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.json_column import JSON
+from nemo_curator.tasks.sentinels import EmptyTask
+from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.file_utils import get_default_file_extensions
+from nemo_curator.utils.find_files import local_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEP_BYTES = 4 * 2**20
+MOST_ROWS = 4096
+"""How much is taken from a file at once; rows that repeat take more memory than their file says."""
+
+_NEEDS_NO_PANDAS: dict[str, tuple] = {"engine": ("auto", "pyarrow"), "dtype_backend": ("pyarrow",)}
+IS_JSON = {b"nemo_curator": b"json"}
+"""Marks a text column whose values are JSON, so that it is one again when it is read."""
+
+
+@dataclass
+class ParquetReader(CompositeStage[EmptyTask, DocumentBatch]):
+    """Find Parquet files and read them into documents.
+
+    `read_kwargs` are settings of `pandas.read_parquet`; `columns`, `filters` and `storage_options` are read in bounded
+    memory, others make pandas read whole files.
+    """
+
+    file_paths: str | list[str] | None = None
+    files_per_partition: int | None = None
+    blocksize: int | str | None = None
+    fields: list[str] | None = None
+    read_kwargs: dict[str, Any] | None = None
+    file_extensions: list[str] = field(default_factory=lambda: get_default_file_extensions("parquet"))
+    task_type: str = "document"
+    _generate_ids: bool = False
+    _assign_ids: bool = False
+    name: str = "parquet_reader"
+    input_path: str | list[str] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.file_paths = self.file_paths or self.input_path or []
+
+    def decompose(self) -> list[ProcessingStage]:
+        reader = ParquetReaderStage(
+            self.fields, self.read_kwargs or {}, _generate_ids=self._generate_ids, _assign_ids=self._assign_ids
+        )
+        return [find_files_of(self, split_by=None if needs_pandas(reader.read_kwargs) else "row_groups"), reader]
+
+    def get_description(self) -> str:
+        return f"Read Parquet from {self.file_paths}"
+
+
+@dataclass
+class ParquetReaderStage(BaseFileReader):
+    """Read Parquet into batches of at most about 32 MiB; a file that is damaged is set aside."""
+
+    name: str = "parquet_reader"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fields = self.fields or self.read_kwargs.pop("columns", None)
+
+    def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
+        return super().process(task) if needs_pandas(self.read_kwargs) else self._batches(task)
+
+    def find_columns(self, task: FileGroupTask) -> list[str] | None:
+        """The columns of the first file of a task; None where that cannot be said."""
+        try:
+            with self._open(task.data[0]) as file:
+                found = _columns(pq.ParquetFile(file))
+        except (InputError, OSError, IndexError, pa.ArrowException):
+            return None
+        if self.fields and (missing := [name for name in self.fields if name not in found]):
+            raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
+        return self.fields or found
+
+    def read_data(
+        self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
+    ) -> pd.DataFrame | None:
+        import pandas as pd
+
+        return pd.concat(
+            [pd.read_parquet(path, columns=fields, **read_kwargs) for path in file_paths], ignore_index=True
+        )
+
+    def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
+        held: list[pa.Table] = []
+        made = 0
+        for path in task.data:
+            for table in self._tables(path, task.reader_config.get("row_groups")):
+                is_full = sum(one.nbytes for one in held) + table.nbytes > BATCH_BYTES
+                if held and (is_full or table.schema != held[0].schema):
+                    if any(map(len, held)):
+                        yield _batch(held, task)
+                        made += 1
+                    held = []
+                held.append(table)
+        if any(map(len, held)) or not made:
+            yield _batch(held, task)
+
+    def _tables(self, path: str, row_groups: list[int] | None) -> Iterator[pa.Table]:
+        """The rows of a file or some of its row groups, in steps. What ends it early counts as one more row."""
+        try:
+            with self._open(path) as source:
+                file = pq.ParquetFile(source)
+                found = _columns(file)
+                wanted = self.fields or found
+                yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted)
+                for batch in self._scan(file, source, row_groups, [name for name in wanted if name in found]):
+                    counts.seen(batch.num_rows)
+                    yield _table(batch, wanted)
+        except (OSError, pa.ArrowException) as error:
+            counts.seen(1)
+            counts.failed(error, source=path)
+
+    def _scan(
+        self, file: pq.ParquetFile, source: Any, row_groups: list[int] | None, columns: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        rows = _rows_at_once(file.metadata)
+        filters = self.read_kwargs.get("filters")
+        if filters is None:
+            return file.iter_batches(rows, row_groups, columns)
+        import pyarrow.dataset as ds
+
+        expression = filters if isinstance(filters, ds.Expression) else pq.filters_to_expression(filters)
+        fragment = ds.ParquetFileFormat().make_fragment(source, row_groups=row_groups)
+        return fragment.to_batches(columns=columns, filter=expression, batch_size=rows, batch_readahead=1)
+
+    def _open(self, path: str) -> Any:
+        if is_remote_url(path):
+            return open_bytes(path, self.read_kwargs.get("storage_options"))
+        return pa.OSFile(str(local_path(path)))
+
+
+def needs_pandas(read_kwargs: dict[str, Any]) -> bool:
+    """Whether settings of `pandas.read_parquet` ask for more than what is done anyway."""
+    own = {key: value for key, value in read_kwargs.items() if key not in ("columns", "filters", "storage_options")}
+    return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
+
+
+def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
+    table = pa.concat_tables(tables) if tables else pa.table({})
+    return DocumentBatch.from_arrow(table, dataset_name=task.dataset_name, metadata=dict(task._metadata))
+
+
+def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
+    """The columns of these names: null where the file has none, JSON where it is marked as such."""
+    columns = {}
+    for name in names:
+        at = batch.schema.get_field_index(name)
+        column = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows)
+        is_marked = at >= 0 and IS_JSON.items() <= (batch.schema.field(at).metadata or {}).items()
+        columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
+    return pa.table(columns)
+
+
+def _columns(file: pq.ParquetFile) -> list[str]:
+    """The columns of a file without the row numbers that pandas leaves behind."""
+    return [name for name in file.schema_arrow.names if not re.fullmatch(r"__index_level_\d+__", name)]
+
+
+def _rows_at_once(footer: pq.FileMetaData) -> int:
+    size = sum(footer.row_group(at).total_byte_size for at in range(footer.num_row_groups))
+    return max(min(STEP_BYTES * footer.num_rows // max(size, 1), MOST_ROWS), 1)

@@ -1,0 +1,7 @@
+"""Writers of documents."""
+
+from nemo_curator.stages.text.io.writer.base import BaseWriter
+from nemo_curator.stages.text.io.writer.jsonl import JsonlWriter
+from nemo_curator.stages.text.io.writer.parquet import ParquetWriter
+
+__all__ = ["BaseWriter", "JsonlWriter", "ParquetWriter"]

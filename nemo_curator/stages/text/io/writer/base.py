@@ -1,0 +1,131 @@
+"""What all writers of documents share, and the hook for writers of your own."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from nemo_curator.ledger import counts
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.file_utils import check_output_mode, get_fs, refuse_to_empty
+from nemo_curator.utils.find_files import local_path
+from nemo_curator.utils.hash_utils import get_deterministic_hash
+
+MODES = ("ignore", "overwrite", "append", "error")
+
+
+@dataclass
+class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
+    """Write each batch to a file of its own in the folder `path`. A writer of your own defines `write_data`.
+
+    What is in the folder when the run starts: `ignore` leaves it, `overwrite` deletes it, `error` refuses to write
+    beside it, `append` leaves it and gives the files of this run names of their own. A file is named after the source
+    of its batch, so the next run writes the same names. It appears when it is complete.
+    """
+
+    path: str
+    file_extension: str
+    write_kwargs: dict[str, Any] = field(default_factory=dict)
+    fields: list[str] | None = None
+    name: str = "BaseWriter"
+    mode: Literal["ignore", "overwrite", "append", "error"] = "ignore"
+    append_mode_implemented: bool = True
+
+    _folder = _run = ""
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"{self.name}: unknown mode {self.mode!r}; known are {', '.join(MODES)}")
+        self.write_kwargs = dict(self.write_kwargs or {})
+
+    @abstractmethod
+    def write_data(self, task: DocumentBatch, file_path: str) -> None:
+        """Write the documents to this path, which is a temporary one where files can be renamed."""
+
+    def inputs(self) -> tuple[list[str], list[str]]:
+        return ["data"], list(self.fields or [])
+
+    def validate_input(self, task: DocumentBatch) -> bool:
+        return not task.num_items or super().validate_input(task)
+
+    def check_inputs(self, paths: list[str]) -> None:
+        """Raise if the run would delete files that it reads."""
+        if self.mode == "overwrite":
+            refuse_to_empty(self.path, paths)
+
+    def before_run(self) -> None:
+        self._folder = absolute(self.path)
+        fs = get_fs(self._folder, self.write_kwargs.get("storage_options"))
+        check_output_mode(self.mode, fs, self._folder, self.append_mode_implemented)
+        names = [str(entry).rpartition("/")[2] for entry in fs.ls(self._folder, detail=False)]
+        self._run = next_run(names) if self.mode == "append" else ""
+
+    def process(self, task: DocumentBatch) -> FileGroupTask:
+        batch = task
+        if self.fields:
+            batch = task.select([name for name in self.fields if task.num_items or name in task.get_columns()])
+        path = f"{self._folder or absolute(self.path)}/{file_name(task)}{self._run}.{self.file_extension.lstrip('.')}"
+        with appearing_whole(path) as place:
+            self.write_data(batch, place)
+        counts.written(batch.num_items)
+        metadata = {**task._metadata, "format": self.file_extension, "num_rows": batch.num_items}
+        return FileGroupTask(dataset_name=task.dataset_name, data=[path], _metadata=metadata)
+
+    def put(self, path: str, data: bytes | pa.Buffer) -> None:
+        """Write a whole file at once."""
+        if is_remote_url(path):
+            get_fs(path, self.write_kwargs.get("storage_options")).pipe_file(path, bytes(data))
+        else:
+            Path(path).write_bytes(data)
+
+
+def file_name(task: DocumentBatch) -> str:
+    """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
+    source = [task._source_id] if task._source_id else task._metadata.get("source_files") or [task.dataset_name]
+    return get_deterministic_hash(source, task.task_id or _digest(task))
+
+
+def next_run(names: list[str]) -> str:
+    """What tells the files of this run from those of earlier ones: nothing, `-1`, `-2`, …"""
+    runs = [int(found[1] or 0) for name in names if (found := re.match(r"[0-9a-f]{12}(?:-(\d+))?\.", name))]
+    return f"-{max(runs) + 1}" if runs else ""
+
+
+def absolute(path: str) -> str:
+    return path.rstrip("/") if is_remote_url(path) else str(local_path(str(path)))
+
+
+@contextmanager
+def appearing_whole(path: str) -> Iterator[str]:
+    """Give a path to write to; the file takes its name when it is complete. Object stores do that by themselves."""
+    if is_remote_url(path):
+        yield path
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    place = target.with_name(f".writing-{target.name}")
+    try:
+        yield str(place)
+        place.replace(target)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _digest(task: DocumentBatch) -> str:
+    """Stands for the id of a batch that is in no run."""
+    table = task.to_pyarrow()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
