@@ -20,6 +20,10 @@ class StageSetupError(CuratorError, RuntimeError):
     """A stage could not be set up on a worker; nothing has been read by that worker."""
 
 
+class WorkerDiedError(CuratorError):
+    """A worker process ended without being told to."""
+
+
 class RunFailedError(CuratorError, RuntimeError):
     """The run went through, and more records failed than allowed. What was written stays."""
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import tempfile
 
 import cloudpickle
 import numpy as np
@@ -38,7 +39,7 @@ class _Iterator(DocumentIterator):
         return ["text"]
 
 
-_PARTS = {"url_generator": _Urls(), "downloader": _Downloader("unused"), "iterator": _Iterator()}
+_PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
     "DocumentDownloadExtractStage": _PARTS,

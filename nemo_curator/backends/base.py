@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from nemo_curator.errors import ContractError, CuratorError, InputError, StageSe
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.run import Run
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
+from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
 
 if TYPE_CHECKING:
@@ -121,15 +122,24 @@ class BaseExecutor(ABC):
         run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
         self.last_run = run
         tasks = start_tasks(plan, initial_tasks, run)
+        _check_inputs_stay(plan, tasks)
         for stage in plan.stages:
             stage.before_run()
         for segment in plan.segments:
             partitions = _partitions(segment, tasks)
             run.partitions += len(partitions)
-            tasks = _gathered(self.run_segment(segment, partitions), run) if partitions else []
+            tasks = self._run(segment, partitions, run) if partitions else []
         run.seconds = time.perf_counter() - start
-        run.check(max_failed_fraction)
+        run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         return tasks
+
+    def _run(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition], run: Run) -> list[Task]:
+        done = self.run_segment(segment, partitions)
+        try:
+            return _gathered(done, run)
+        finally:
+            if isinstance(done, Generator):
+                done.close()  # ends workers now: the traceback of an error would keep them
 
 
 def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[Task]:
@@ -154,8 +164,9 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         tasks = list(run_chain([plan.source], [seed], run.stages[:1]))
     finally:
         worker.teardown()
-    if not tasks and not run.stages[0].failures:
-        raise InputError(f"{plan.source.name} found nothing to read")
+    if not tasks:
+        failures = run.stages[0].failures
+        raise InputError(failures[0].message if failures else f"{plan.source.name} found nothing to read")
     for position, task in enumerate(tasks):
         own = task._source_id or task.get_deterministic_id()
         task._set_task_id("0", position if own is None else own)
@@ -179,6 +190,14 @@ def _check_columns_read(plan: Plan, tasks: list[Task]) -> None:
             if columns is not None:
                 check_contract(plan.stages, read={position: columns})
             return
+
+
+def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:
+    paths = [path for task in tasks if isinstance(task, FileGroupTask) for path in task.data]
+    for stage in plan.stages:
+        check_inputs = getattr(stage, "check_inputs", None)
+        if check_inputs is not None:
+            check_inputs(paths)
 
 
 def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[Partition]:

@@ -82,7 +82,7 @@ def _step(physical: PhysicalStage, cpus: int, gpus: int) -> Step:
     if share and not gpus:
         return Step([physical], cpus, 0.0, 1)
     granted = min(max(math.ceil(wanted.cpus), 1), cpus)
-    limits = [physical.num_workers] if physical.num_workers else []
+    limits = [limit for limit in (physical.num_workers, physical.xenna_settings.get("num_workers_per_node")) if limit]
     if share:
         share = min(share, gpus)
         limits.append(int(gpus / share))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from contextlib import suppress
 from typing import Any
 
 from loky.backend import get_context
@@ -34,10 +35,8 @@ class Process:
         return self._connection.fileno()
 
     def send(self, order: Order | str | None) -> None:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `receive` says so
             self._connection.send_bytes(dumps(order))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has died: `receive` says so
 
     def receive(self) -> Any:
         try:
@@ -54,8 +53,8 @@ class Process:
         """Wait this many seconds for a process that was asked to finish, then kill it."""
         self._connection.close()
         self._process.join(patience)
-        if self._process.is_alive():
-            self._process.kill()
+        if self._process.is_alive() and self._process.pid:
+            os.kill(self._process.pid, signal.SIGKILL)  # loky's processes have no kill()
             self._process.join()
 
 

@@ -49,7 +49,8 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
 
 
 def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -> Iterator[Task]:
-    while group := list(islice(tasks, stage.batch_size or 1)):
+    size = None if stage.is_barrier else stage.batch_size or 1
+    while group := list(islice(tasks, size)):
         yield from run_stage(stage, group, count)
 
 
@@ -129,6 +130,8 @@ def _drain(
             raise
         except Exception as error:  # as above
             attempt.add_failure(describe(stage.name, error, source=_where(tasks[0])))
+            if attempt.rows_seen is not None:
+                attempt.rows_seen += 1  # what failed is one more than those that were seen
             return
         yield result
 
@@ -181,7 +184,7 @@ def _identify(made: Any, parent: Task, position: int, *, is_fanout: bool) -> Non
         made.task_id, made._elided = f"{parent_id}{'_0' * elided}_{position}", 0
     else:
         made.task_id, made._elided = parent_id, elided + is_fanout
-    made._source_id = parent._source_id
+    made._source_id = parent._source_id or made._source_id
     made._stage_perf = list(perf)
 
 

@@ -98,7 +98,10 @@ def failed(error: Exception, *, source: str, record: Any = None, rows: int = 1) 
     count = _open.get()
     if count is None:
         raise error
-    count.add_failure(describe(count.stage, error, source=source, record=record, rows=rows))
+    if len(count.failures) < SAMPLES:
+        count.add_failure(describe(count.stage, error, source=source, record=record, rows=rows))
+    else:  # putting an exception into words takes longer than anything else about it
+        count.failed[type(error).__name__] += rows
 
 
 def dropped(by: str, rows: int) -> None:

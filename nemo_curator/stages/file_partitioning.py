@@ -146,7 +146,8 @@ def common_folder(folders: Iterable[str]) -> str:
     shared, *others = [folder.rstrip("/").split("/") for folder in set(folders)]
     for other in others:
         shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(shared, other))]
-    return "/".join(shared) if len(shared) > (2 if shared[0].endswith(":") else 1) else ""
+    folder = "/".join(shared).rstrip("/")
+    return "" if folder.endswith(":") else folder
 
 
 def _ids(parts: list[Part], root: str) -> list[str]:

@@ -133,7 +133,8 @@ def _find_here(path: Path, recurse: bool) -> Iterator[Found]:
 
 
 def _walk(folder: Path, recurse: bool, root: Path) -> Iterator[Found]:
-    folders, links, seen = [str(folder)], [], set()
+    folders, links = [str(folder)], list[str]()
+    seen: set[Path] = set()
     while folders or links:
         here = folders.pop() if folders else links.pop(0)  # by a link only where no other way leads
         real = Path(here).resolve()
@@ -158,7 +159,7 @@ def _find_there(path: str, fs: AbstractFileSystem, recurse: bool) -> list[Found]
         if not glob.has_magic(place):
             raise InputError(f"cannot read {path}: there is no such file or folder") from None
         infos = list(fs.glob(place, detail=True).values())
-        root = place[: re.search(r"/[^/]*[*?\[]", place).start()]
+        root = re.split(r"/[^/]*[*?\[]", place)[0]
         if not infos:
             raise InputError(f"cannot read {path}: nothing matches the pattern") from None
     start = len(root.rstrip("/"))

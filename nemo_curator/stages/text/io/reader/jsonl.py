@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import STEP_BYTES, read_head, read_lines
-from nemo_curator.stages.text.io.reader.records import columns_of, parse_lines
+from nemo_curator.stages.text.io.reader.records import Columns, columns_of, joined, parse_lines
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
@@ -107,30 +108,27 @@ class JsonlReaderStage(BaseFileReader):
         import pandas as pd
 
         settings = {"dtype": False, "convert_dates": False, **read_kwargs, "lines": True}
-        frames = [pandas_select_columns(pd.read_json(path, **settings), fields, path) for path in file_paths]
-        return pd.concat(frames, ignore_index=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas 3 deprecates what switches guessing off in pandas 2
+            frames = [pd.read_json(path, **settings) for path in file_paths]
+        selected = [pandas_select_columns(frame, fields, path) for frame, path in zip(frames, file_paths)]
+        return pd.concat(selected, ignore_index=True)
 
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
-        records: list[dict[str, Any]] = []
-        size, made = 0, 0
+        held: list[Columns] = []
+        size = made = 0
         for path in task.data:
-            for found, length in self._records(path, *task.reader_config.get("byte_range", (0, None))):
-                if records and size + length > BATCH_BYTES:
-                    yield self._batch(records, task)
-                    records, size, made = [], 0, made + 1
-                records += found
+            for found, length in self._read(path, *task.reader_config.get("byte_range", (0, None))):
+                if held and size + length > BATCH_BYTES:
+                    yield _batch(held, task)
+                    held, size, made = [], 0, made + 1
+                held.append(found)
                 size += length
-        if records or not made:
-            yield self._batch(records, task)
+        if held or not made:
+            yield _batch(held or [columns_of([], self.fields)], task)
 
-    def _batch(self, records: list[dict[str, Any]], task: FileGroupTask) -> DocumentBatch:
-        table, absent = columns_of(records, self.fields)
-        return DocumentBatch.from_arrow(
-            table, dataset_name=task.dataset_name, metadata=dict(task._metadata), absent=absent
-        )
-
-    def _records(self, path: str, start: int, stop: int | None) -> Iterator[tuple[list[dict[str, Any]], int]]:
-        """The records of a file or a range of it, in runs with their size. What ends it early counts as one more."""
+    def _read(self, path: str, start: int, stop: int | None) -> Iterator[tuple[Columns, int]]:
+        """The rows of a file or a range of it, in runs with their size. What ends it early counts as one more."""
         place, line = start, 1
         try:
             if start:
@@ -139,8 +137,10 @@ class JsonlReaderStage(BaseFileReader):
                 if place == 0:
                     _refuse_other_json(lines, path)
                     lines = lines.removeprefix(_BOM)
-                yield parse_lines(lines, partial(_name, path, place if start else None, line)), len(lines)
-                line += lines.count(b"\n")
+                count = lines.count(b"\n") + (not lines.endswith(b"\n"))
+                records = parse_lines(lines, count, partial(_name, path, place if start else None, line))
+                yield columns_of(records, self.fields), len(lines)
+                line += count
         except (InputError, OSError) as error:
             counts.seen(1)
             counts.failed(error, source=_name(path, place if start else None, line))
@@ -153,6 +153,11 @@ def needs_pandas(read_kwargs: dict[str, Any]) -> bool:
     """Whether settings of `pandas.read_json` ask for more than what is done anyway."""
     own = {key: value for key, value in read_kwargs.items() if key != "storage_options"}
     return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
+
+
+def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:
+    table, absent = joined(parts).tables()
+    return DocumentBatch.from_arrow(table, dataset_name=task.dataset_name, metadata=dict(task._metadata), absent=absent)
 
 
 def _refuse_other_json(head: bytes, path: str) -> None:

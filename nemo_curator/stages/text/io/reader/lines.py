@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from nemo_curator.errors import InputError
 from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.find_files import compression_of, local_path
 
-CHUNK_BYTES = 4 * 2**20
+CHUNK_BYTES = 2**20
 STEP_BYTES = 2**14
 _DECODERS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31),
@@ -61,20 +62,21 @@ def whole_lines(chunks: Iterable[bytes], start: int = 0, stop: int | None = None
 
     The chunks begin one byte before `start`: that byte tells whether a line begins there.
     """
-    place = max(start - 1, 0)
+    end_of_range = sys.maxsize if stop is None else stop
+    place = held_at = max(start - 1, 0)
     held: list[bytes] = []
-    held_at, skipping = place, start > 0
+    skipping = start > 0
     for chunk in chunks:
         if skipping:
             end = chunk.find(b"\n") + 1
             place += end or len(chunk)
             held_at, skipping, chunk = place, not end, chunk[end:] if end else b""
-        if stop is not None and held_at >= stop:
+        if held_at >= end_of_range:
             return
-        is_last = stop is not None and place + len(chunk) >= stop
-        end = (chunk.find(b"\n", max(stop - 1 - place, 0)) if is_last else chunk.rfind(b"\n")) + 1
+        is_last = place + len(chunk) >= end_of_range
+        end = (chunk.find(b"\n", max(end_of_range - 1 - place, 0)) if is_last else chunk.rfind(b"\n")) + 1
         if end:
-            yield held_at, b"".join([*held, chunk[:end]])
+            yield held_at, b"".join([*held, memoryview(chunk)[:end]])
             if is_last:
                 return
             held, held_at = [], place + end

@@ -26,6 +26,7 @@ from nemo_curator.utils.find_files import local_path
 if TYPE_CHECKING:
     import pandas as pd
 
+BUFFER_BYTES = 2**20
 STEP_BYTES = 4 * 2**20
 MOST_ROWS = 4096
 """How much is taken from a file at once; rows that repeat take more memory than their file says."""
@@ -121,7 +122,8 @@ class ParquetReaderStage(BaseFileReader):
         """The rows of a file or some of its row groups, in steps. What ends it early counts as one more row."""
         try:
             with self._open(path) as source:
-                file = pq.ParquetFile(source)
+                # without a buffer Arrow holds whole columns; far away fewer and larger requests are worth that
+                file = pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=is_remote_url(path))
                 found = _columns(file)
                 wanted = self.fields or found
                 yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted)

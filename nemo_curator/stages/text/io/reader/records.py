@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
-from nemo_curator.tasks.json_column import encoded
+from nemo_curator.tasks.json_column import JSON, encoded, is_json
 
 _EXCERPT_BYTES = 200
 _decoder = msgspec.json.Decoder(dict)
@@ -21,8 +22,24 @@ _encoder = msgspec.json.Encoder()
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-def parse_lines(lines: bytes, where: Callable[[int, int], str]) -> list[dict[str, Any]]:
-    """Parse whole lines into records; those that are none are set aside.
+@dataclass
+class Columns:
+    """Rows as columns. `absent` tells for each column that some rows lack altogether which they are."""
+
+    columns: dict[str, pa.Array]
+    absent: dict[str, np.ndarray]
+    rows: int
+
+    def tables(self) -> tuple[pa.Table, pa.Table | None]:
+        if self.columns:
+            return pa.table(self.columns), pa.table(self.absent) if self.absent else None
+        # objects without keys are rows nevertheless
+        rows = pa.array([{}] * self.rows, pa.struct([]))
+        return pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]), None
+
+
+def parse_lines(lines: bytes, count: int, where: Callable[[int, int], str]) -> list[dict[str, Any]]:
+    """Parse whole lines, so many, into records; those that are none are set aside.
 
     `where` names a line for people, from its place among the bytes and the number of lines before it.
     """
@@ -30,24 +47,33 @@ def parse_lines(lines: bytes, where: Callable[[int, int], str]) -> list[dict[str
         records = _decoder.decode_lines(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         records = []
-    expected = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    if len(records) != expected:
+    if len(records) != count:
         return _parse_one_by_one(lines, where)
-    counts.seen(expected)
+    counts.seen(count)
     return records
 
 
-def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> tuple[pa.Table, pa.Table | None]:
-    """Make a table of records, and one that says for each column that some lack which rows lack it."""
+def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> Columns:
+    """Make a table of records."""
     shapes = dict.fromkeys(map(tuple, records))
     names = fields or list(dict.fromkeys(chain.from_iterable(shapes)))
-    columns = {name: column_of([record.get(name) for record in records]) for name in names}
-    if not columns:  # objects without keys are rows nevertheless
-        rows = pa.array([{}] * len(records), pa.struct([]))
-        return pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]), None
     gaps = [name for name in names if any(name not in shape for shape in shapes)]
     absent = {name: np.fromiter((name not in record for record in records), bool, len(records)) for name in gaps}
-    return pa.table(columns), pa.table(absent) if absent else None
+    columns = {name: column_of([record.get(name) for record in records]) for name in names}
+    return Columns(columns, absent, len(records))
+
+
+def joined(parts: list[Columns]) -> Columns:
+    """Put the rows of several behind each other. A column whose types differ becomes JSON."""
+    names = dict.fromkeys(chain.from_iterable(part.columns for part in parts))
+    rows = sum(part.rows for part in parts)
+    columns = {name: _joined([part.columns.get(name, pa.nulls(part.rows)) for part in parts]) for name in names}
+    absent = {}
+    for name in names:
+        masks = [part.absent.get(name, np.full(part.rows, name not in part.columns)) for part in parts]
+        if any(mask.any() for mask in masks):
+            absent[name] = np.concatenate(masks)
+    return Columns(columns, absent, rows)
 
 
 def column_of(values: list[Any]) -> pa.Array:
@@ -65,6 +91,20 @@ def column_of(values: list[Any]) -> pa.Array:
     except OverflowError:
         pass  # an integer beyond 64 bits
     return encoded([None if value is None else _encoder.encode(value).decode() for value in values])
+
+
+def _joined(parts: list[pa.Array]) -> pa.Array:
+    kinds = {part.type for part in parts} - {pa.null()}
+    if len(kinds) > 1:
+        parts = [_as_json(part) for part in parts]
+    kind = next(iter(kinds), pa.null()) if len(kinds) < 2 else JSON
+    return pa.concat_arrays([pa.nulls(len(part), kind) if part.type == pa.null() else part for part in parts])
+
+
+def _as_json(values: pa.Array) -> pa.Array:
+    if is_json(values.type):
+        return values
+    return encoded([None if value is None else _encoder.encode(value).decode() for value in values.to_pylist()])
 
 
 def _kinds(values: Iterable[Any]) -> set[type]:
@@ -88,7 +128,7 @@ def _parse_one_by_one(lines: bytes, where: Callable[[int, int], str]) -> list[di
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         record = _parse_leniently(line.decode())
     if not isinstance(record, dict):
         raise InputError(f"a record is a JSON object; found {type(record).__name__}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.file_utils import check_output_mode, get_fs, refuse_to_empty
 from nemo_curator.utils.find_files import local_path
@@ -56,7 +57,7 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], list(self.fields or [])
 
-    def validate_input(self, task: DocumentBatch) -> bool:
+    def validate_input(self, task: Task) -> bool:
         return not task.num_items or super().validate_input(task)
 
     def check_inputs(self, paths: list[str]) -> None:
@@ -82,12 +83,13 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         metadata = {**task._metadata, "format": self.file_extension, "num_rows": batch.num_items}
         return FileGroupTask(dataset_name=task.dataset_name, data=[path], _metadata=metadata)
 
-    def put(self, path: str, data: bytes | pa.Buffer) -> None:
-        """Write a whole file at once."""
+    def put(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write a file; to an object store in one go."""
         if is_remote_url(path):
-            get_fs(path, self.write_kwargs.get("storage_options")).pipe_file(path, bytes(data))
+            get_fs(path, self.write_kwargs.get("storage_options")).pipe_file(path, b"".join(pieces))
         else:
-            Path(path).write_bytes(data)
+            with Path(path).open("wb") as file:
+                file.writelines(pieces)
 
 
 def file_name(task: DocumentBatch) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import json
 import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,11 @@ _NEEDS_NO_PANDAS: dict[str, tuple] = {
     "compression": ("infer", None, *COMPRESSIONS.values()),
 }
 """Settings of `pandas.DataFrame.to_json` that ask for what is done anyway."""
-_COMPRESS = {
-    "gzip": lambda data: gzip.compress(data, 6, mtime=0),
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-    "zstd": zstandard.compress,
+_COMPRESSORS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.compressobj(wbits=31),
+    "bz2": bz2.BZ2Compressor,
+    "xz": lzma.LZMACompressor,
+    "zstd": lambda: zstandard.ZstdCompressor().compressobj(),
 }
 
 
@@ -60,25 +61,29 @@ class JsonlWriter(BaseWriter):
             settings = {"force_ascii": False, **self.write_kwargs, "lines": True, "orient": "records"}
             task.to_pandas().to_json(file_path, **settings)
             return
-        lines = encode(task)
-        method = compression_of(file_path)
-        self.put(file_path, _COMPRESS[method](lines) if method else lines)
+        lines, method = encode(task), compression_of(file_path)
+        self.put(file_path, _compressed(lines, method) if method else lines)
 
 
-def encode(batch: DocumentBatch) -> bytes:
-    """Put documents into lines."""
+def encode(batch: DocumentBatch) -> Iterator[bytes]:
+    """Put documents into lines, some at a time."""
     table = batch.to_pyarrow()
     gaps = {name: absent for name in table.column_names if (absent := batch.absent(name)) is not None}
-    return b"".join(
-        _encode_rows(table.slice(at, ROWS_AT_ONCE), {name: gap[at : at + ROWS_AT_ONCE] for name, gap in gaps.items()})
-        for at in range(0, table.num_rows, ROWS_AT_ONCE)
-    )
+    for at in range(0, table.num_rows, ROWS_AT_ONCE):
+        rows = min(ROWS_AT_ONCE, table.num_rows - at)  # a table without columns would give more than it has
+        yield _encode_rows(table.slice(at, rows), {name: absent[at : at + rows] for name, absent in gaps.items()})
 
 
 def needs_pandas(write_kwargs: dict[str, Any]) -> bool:
     """Whether settings of `pandas.DataFrame.to_json` ask for more than what is done anyway."""
     own = {key: value for key, value in write_kwargs.items() if key != "storage_options"}
     return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
+
+
+def _compressed(pieces: Iterable[bytes], method: str) -> Iterator[bytes]:
+    compressor = _COMPRESSORS[method]()
+    yield from map(compressor.compress, pieces)
+    yield compressor.flush()
 
 
 def _encode_rows(table: pa.Table, gaps: dict[str, np.ndarray]) -> bytes:

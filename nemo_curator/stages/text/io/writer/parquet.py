@@ -42,7 +42,7 @@ class ParquetWriter(BaseWriter):
         if is_remote_url(file_path):
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink, **settings)
-            self.put(file_path, sink.getvalue())
+            self.put(file_path, [sink.getvalue().to_pybytes()])
         else:
             pq.write_table(table, file_path, **settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class UnicodeReformatter(DocumentModifier):
     def modify_texts(self, texts: TextColumn) -> TextColumn:
         rows = np.flatnonzero(self._suspects(texts))
         before = texts.array.take(pa.array(rows)).to_pylist()
-        after = [self.modify_document(text) for text in before]
+        after = self._repaired(before)
         changed = [at for at, (old, new) in enumerate(zip(before, after)) if old != new]
         if not changed:
             return texts
@@ -65,6 +66,28 @@ class UnicodeReformatter(DocumentModifier):
         mask[rows[changed]] = True
         repaired = pa.array([after[at] for at in changed], texts.array.type)
         return TextColumn(pc.replace_with_mask(texts.array, pa.array(mask), repaired))
+
+    def _repaired(self, texts: list[str]) -> list[str]:
+        """Give ftfy only the lines that need it: it treats lines by themselves, but for markup that it has seen."""
+        import ftfy
+
+        settings = self._settings()
+        lines = [_lines(text) for text in texts]
+        suspects = iter(self._suspects(TextColumn([line for some in lines for line in some])))
+        repaired = []
+        for text, some in zip(texts, lines):
+            flags = list(islice(suspects, len(some)))
+            if max(map(len, some)) > settings.max_decode_length:
+                repaired.append(ftfy.fix_text(text, settings))
+                continue
+            one = settings
+            for at, line in enumerate(some):
+                if one.unescape_html == "auto" and "<" in line:
+                    one = one._replace(unescape_html=False)
+                if flags[at]:
+                    some[at] = ftfy.fix_text(line, one)
+            repaired.append("".join(some))
+        return repaired
 
     def _suspects(self, texts: TextColumn) -> np.ndarray:
         settings = self._settings()
@@ -83,3 +106,8 @@ class UnicodeReformatter(DocumentModifier):
             return self.config
         names = [each.name for each in fields(self) if each.name != "config"]
         return TextFixerConfig(**{name: getattr(self, name) for name in names})
+
+
+def _lines(text: str) -> list[str]:
+    *lines, last = text.split("\n")
+    return [*(f"{line}\n" for line in lines), *([last] if last else [])]

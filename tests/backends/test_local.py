@@ -1,0 +1,170 @@
+"""What only LocalExecutor does; what it shares with the others is in test_executors.py."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.errors import ContractError, RunFailedError
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.resources import Resources
+from nemo_curator.tasks import FileGroupTask
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Source(ProcessingStage):
+    tasks: int = 6
+    name: str = "source"
+
+    def process(self, _):
+        return [FileGroupTask("files", [f"{place}.txt"]) for place in range(self.tasks)]
+
+
+@dataclass
+class Call(ProcessingStage):
+    """Let the task hold what a function returns."""
+
+    function: object
+    name: str = "call"
+
+    def process(self, task):
+        return FileGroupTask(task.dataset_name, [self.function()])
+
+
+def run(*stages, **settings):
+    tasks = Pipeline("test", stages=[Source(), *stages]).run(LocalExecutor(**settings))
+    return [task.data[0] for task in tasks]
+
+
+def test_without_workers_everything_runs_in_this_process():
+    assert set(run(Call(os.getpid), num_workers=0)) == {os.getpid()}
+    assert os.getpid() not in run(Call(os.getpid), num_workers=2)
+
+
+def test_libraries_of_a_worker_use_one_thread_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert set(run(Call(lambda: os.environ["OMP_NUM_THREADS"]), num_workers=1)) == {"1"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert set(run(Call(lambda: os.environ["OMP_NUM_THREADS"]), num_workers=1)) == {"3"}
+
+
+def arrow_threads():
+    import pyarrow
+
+    return pyarrow.cpu_count()
+
+
+def test_a_stage_has_as_many_threads_as_cpus():
+    one, two = Call(arrow_threads), Call(arrow_threads).with_(resources=Resources(cpus=2))
+    assert set(run(one, num_workers=2)) == {1}
+    assert set(run(two, num_workers=2)) == {2}
+
+
+class TwoArgumentsError(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def fail():
+    raise TwoArgumentsError("this", "that")
+
+
+def test_an_exception_that_cannot_be_unpickled_is_told_all_the_same():
+    with pytest.raises(RunFailedError, match="call: TwoArgumentsError: this and that"):
+        run(Call(fail), num_workers=2)
+
+
+def test_failures_can_be_ignored():
+    assert run(Call(fail), num_workers=0, config={"ignore_failures": True}) == []
+
+
+@dataclass
+class Span(ProcessingStage):
+    """Write down when it ran."""
+
+    folder: Path
+    name: str
+
+    def process(self, task):
+        start = time.monotonic_ns()
+        time.sleep(0.05)
+        (self.folder / f"{self.name}-{start}-{time.monotonic_ns()}").touch()
+        return task
+
+
+def test_no_more_cpus_are_handed_out_than_there_are(tmp_path):
+    wide = Span(tmp_path, "wide").with_(resources=Resources(cpus=2))
+    run(Span(tmp_path, "slim"), wide, num_workers=2)
+    spans = [(name, int(start), int(end)) for name, start, end in (path.name.split("-") for path in tmp_path.iterdir())]
+    assert len(spans) == 12
+    for name, start, end in spans:
+        beside = [other for other, begin, finish in spans if begin < end and start < finish]
+        assert sum({"wide": 2, "slim": 1}[other] for other in beside) <= 2, name
+
+
+def test_stages_that_cannot_be_loaded_in_a_worker_are_told(tmp_path):
+    (tmp_path / "only_here.py").write_text("def one(): return 1")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        import only_here
+
+        stage = Call(only_here.one)
+        (tmp_path / "only_here.py").unlink()
+        with pytest.raises(RuntimeError, match=r"could not be loaded in a worker: ModuleNotFoundError.*only_here"):
+            run(stage, num_workers=1)
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_other_runtime_environments_than_variables_are_refused():
+    with pytest.raises(ContractError, match=r"cannot do \['pip'\]"):
+        run(Call(int).with_(runtime_env={"pip": ["x"]}), num_workers=1)
+
+
+SLOW_SCRIPT = """
+import time
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.function_decorators import processing_stage
+from nemo_curator.tasks import EmptyTask, FileGroupTask
+
+@processing_stage(name="compute")
+def compute(task):
+    print("computing\\n", end="", flush=True)  # at once, because two processes write
+    end = time.time() + 60
+    while time.time() < end:
+        pass
+
+tasks = [FileGroupTask(name, [name]) for name in "ab"]
+Pipeline("slow", stages=[compute]).run(LocalExecutor(num_workers=2), tasks)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_workers_end_with_the_script(end, tmp_path):
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_SCRIPT)
+    driver = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    assert [driver.stdout.readline() for _ in range(2)] == ["computing\n"] * 2
+    workers = psutil.Process(driver.pid).children(recursive=True)
+    assert len(workers) >= 2
+    driver.send_signal(end)
+    driver.wait(5)
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert alive == []
