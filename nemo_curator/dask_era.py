@@ -39,7 +39,7 @@ _FAMILIES = {
 def replaced(module: str) -> Callable[[str], NoReturn]:
     """Make the `__getattr__` of a module that existed in the Dask era."""
 
-    def __getattr__(name: str) -> NoReturn:
+    def get(name: str) -> NoReturn:
         where = REPLACEMENTS.get(f"{module}.{name}")
         if where is None and module in _FAMILIES and not name.startswith("_"):
             where = f"{_FAMILIES[module]}.{name}"
@@ -47,4 +47,4 @@ def replaced(module: str) -> Callable[[str], NoReturn]:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         raise ImportError(f"{module}.{name} belongs to the Dask-based releases; use {where}")
 
-    return __getattr__
+    return get

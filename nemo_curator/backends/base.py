@@ -148,8 +148,8 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         if not initial_tasks:
             taken = task_types(plan.stages[0])[0]
             raise ContractError(
-                f"{plan.stages[0].name} takes {taken.__name__ if taken else 'tasks'}; begin the pipeline with a reader, "
-                "or give run() initial_tasks"
+                f"{plan.stages[0].name} takes {taken.__name__ if taken else 'tasks'}; "
+                "begin the pipeline with a reader, or give run() initial_tasks"
             )
         for position, task in enumerate(initial_tasks):
             if not task.task_id:

@@ -49,7 +49,8 @@ class FilePartitioningStage(ProcessingStage[EmptyTask, FileGroupTask]):
         if self.files_per_partition is not None and self.blocksize is not None:
             raise ValueError("give files_per_partition or blocksize, not both")
         block = None if self.blocksize is None else parse_bytes_string_to_int(self.blocksize)
-        for what, value in (("files_per_partition", self.files_per_partition), ("blocksize", block)):
+        wanted = {"files_per_partition": self.files_per_partition, "blocksize": block, "limit": self.limit}
+        for what, value in wanted.items():
             if value is not None and value < 1:
                 raise ValueError(f"{what} is {value}; wanted at least 1")
 
@@ -80,7 +81,7 @@ class FilePartitioningStage(ProcessingStage[EmptyTask, FileGroupTask]):
         else:
             sizes = [(block if one.size is None else one.size, one.path) for one in files]
             groups = pack([(path, size) for size, path in sorted(sizes)], block)
-        return [part for paths in groups for part in [Part(paths, cut) for cut in cuts.get(paths[0], [{}])]]
+        return [Part(paths, cut) for paths in groups for cut in cuts.get(paths[0], [{}])]
 
     def _cuts(self, files: list[Found], block: int) -> dict[str, list[dict[str, Any]]]:
         """How each file that is too large is cut; what is compressed cannot be."""

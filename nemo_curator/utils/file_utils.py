@@ -107,6 +107,7 @@ def check_output_mode(
     """Make the folder of a writer ready: refuse to write to it, or empty it, or leave what is there."""
     if mode not in ("ignore", "overwrite", "append", "error"):
         raise ValueError(f"unknown mode {mode!r}; known are ignore, overwrite, append and error")
+    fs.invalidate_cache()
     if fs.exists(path) and not fs.isdir(path):
         raise NotADirectoryError(f"cannot write to {path}: it is a file; give a folder")
     if mode == "error" and is_not_empty(path, fs):

@@ -151,6 +151,7 @@ def _walk(folder: Path, recurse: bool, root: Path) -> Iterator[Found]:
 
 
 def _find_there(path: str, fs: AbstractFileSystem, recurse: bool) -> list[Found]:
+    fs.invalidate_cache()  # other processes may have written since it listed last
     place = fs._strip_protocol(path)
     try:
         infos = [fs.info(place)]

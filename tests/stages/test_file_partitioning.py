@@ -163,6 +163,7 @@ def test_urls_are_listed_like_folders():
     [
         ({"files_per_partition": 1, "blocksize": 1}, "not both"),
         ({"files_per_partition": 0}, "files_per_partition is 0; wanted at least 1"),
+        ({"limit": 0}, "limit is 0; wanted at least 1"),
         ({"blocksize": "0MB"}, "blocksize is 0; wanted at least 1"),
         ({"blocksize": "many"}, "'many' is not a number of bytes"),
     ],

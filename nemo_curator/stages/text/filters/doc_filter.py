@@ -9,7 +9,6 @@ import numpy as np
 from nemo_curator.stages.text.pairs import derive
 from nemo_curator.tasks.text_column import TextColumn
 
-
 Scores: TypeAlias = Any
 """Scores of a column, in order: a numpy array or a list."""
 

@@ -11,7 +11,7 @@ from nemo_curator.tasks.document import DocumentBatch
 
 @dataclass
 class AddId(ProcessingStage[DocumentBatch, DocumentBatch]):
-    """Add a column of ids, `<prefix>_<task id>_<row>`: unique in a run, and the same whenever the same input is read."""
+    """Add a column of ids, `<prefix>_<task id>_<row>`: unique in a run, the same whenever the same input is read."""
 
     id_field: str
     id_prefix: str | None = None

@@ -47,6 +47,13 @@ class JsonlReader(CompositeStage[EmptyTask, DocumentBatch]):
     Strings stay strings, an absent key stays absent, and what Arrow has no type for travels as its JSON text. Files
     may be compressed (`.gz`, `.bz2`, `.zst`, `.xz`). `read_kwargs` are settings of `pandas.read_json`; one that asks
     for more than `storage_options` or `compression` makes pandas read the files.
+
+    Example:
+        >>> from nemo_curator.pipeline import Pipeline
+        >>> from nemo_curator.stages.text.io.writer import JsonlWriter
+        >>> stages = [JsonlReader("documents/", fields=["id", "text"], blocksize="64MiB"), JsonlWriter("copied/")]
+        >>> [stage.name for stage in Pipeline("copy", stages=stages).build()]
+        ['file_partitioning', 'jsonl_reader', 'jsonl_writer']
     """
 
     file_paths: str | list[str] | None = None
@@ -69,7 +76,8 @@ class JsonlReader(CompositeStage[EmptyTask, DocumentBatch]):
         reader = JsonlReaderStage(
             self.fields, self.read_kwargs or {}, _generate_ids=self._generate_ids, _assign_ids=self._assign_ids
         )
-        return [find_files_of(self, split_by=None if needs_pandas(reader.read_kwargs) else "byte_range"), reader]
+        is_whole = needs_pandas(reader.read_kwargs) or reader.read_kwargs.get("compression", "infer") != "infer"
+        return [find_files_of(self, split_by=None if is_whole else "byte_range"), reader]
 
     def get_description(self) -> str:
         return f"Read JSON Lines from {self.file_paths}"
@@ -117,7 +125,7 @@ class JsonlReaderStage(BaseFileReader):
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[Columns] = []
         size = made = 0
-        for path in task.data:
+        for path in map(str, task.data):
             for found, length in self._read(path, *task.reader_config.get("byte_range", (0, None))):
                 if held and size + length > BATCH_BYTES:
                     yield _batch(held, task)

@@ -106,7 +106,7 @@ class ParquetReaderStage(BaseFileReader):
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
         made = 0
-        for path in task.data:
+        for path in map(str, task.data):
             for table in self._tables(path, task.reader_config.get("row_groups")):
                 is_full = sum(one.nbytes for one in held) + table.nbytes > BATCH_BYTES
                 if held and (is_full or table.schema != held[0].schema):

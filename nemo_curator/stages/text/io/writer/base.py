@@ -69,8 +69,8 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         self._folder = absolute(self.path)
         fs = get_fs(self._folder, self.write_kwargs.get("storage_options"))
         check_output_mode(self.mode, fs, self._folder, self.append_mode_implemented)
-        names = [str(entry).rpartition("/")[2] for entry in fs.ls(self._folder, detail=False)]
-        self._run = next_run(names) if self.mode == "append" else ""
+        is_beside = self.mode == "append" and fs.isdir(self._folder)  # an object store has no empty folders
+        self._run = next_run(fs.ls(self._folder, detail=False)) if is_beside else ""
 
     def process(self, task: DocumentBatch) -> FileGroupTask:
         batch = task
@@ -98,8 +98,9 @@ def file_name(task: DocumentBatch) -> str:
     return get_deterministic_hash(source, task.task_id or _digest(task))
 
 
-def next_run(names: list[str]) -> str:
+def next_run(paths: list[str]) -> str:
     """What tells the files of this run from those of earlier ones: nothing, `-1`, `-2`, …"""
+    names = [path.rpartition("/")[2] for path in paths]
     runs = [int(found[1] or 0) for name in names if (found := re.match(r"[0-9a-f]{12}(?:-(\d+))?\.", name))]
     return f"-{max(runs) + 1}" if runs else ""
 
