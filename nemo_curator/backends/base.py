@@ -183,13 +183,11 @@ def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
 
 
 def _check_columns_read(plan: Plan, tasks: list[Task]) -> None:
-    for position, stage in enumerate(plan.stages[1:], start=1):
-        find_columns = getattr(stage, "find_columns", None)
-        if find_columns is not None and tasks:
-            columns = find_columns(tasks[0])
-            if columns is not None:
-                check_contract(plan.stages, read={position: columns})
-            return
+    reader = plan.stages[1] if len(plan.stages) > 1 else None
+    find_columns = getattr(reader, "find_columns", None)
+    columns = find_columns(tasks[0]) if find_columns else None
+    if columns is not None:
+        check_contract(plan.stages, read={1: columns})
 
 
 def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import traceback
@@ -12,7 +13,6 @@ from nemo_curator.backends.base import NodeInfo, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Node
 from nemo_curator.backends.threads import ONE_THREAD, use_threads
-from nemo_curator.core.attachment import environment
 from nemo_curator.core.client import RayClient
 from nemo_curator.errors import CuratorError, StageSetupError
 from nemo_curator.pipeline.plan import PhysicalStage
@@ -20,6 +20,11 @@ from nemo_curator.stages.base import ProcessingStage
 
 QUIET_XENNA = "cosmos_xenna.*=error,debug"
 """What Xenna and nobody else reads in PYTHON_LOG: errors of its own, everything of the user's."""
+VARIABLES = {
+    "PYTHON_LOG": QUIET_XENNA,
+    # the thread with which Ray Data gathers usage data ends this process if it is at it during ray.shutdown()
+    "RAY_DATA_USAGE_DISABLED": "1",
+}
 
 
 class RayCluster:
@@ -33,7 +38,7 @@ class RayCluster:
         """Attach this process. A session that the user has opened is used, and stays open."""
         if self._is_connected:
             return
-        self._undo.enter_context(environment({"PYTHON_LOG": os.environ.get("PYTHON_LOG", QUIET_XENNA)}))
+        self._undo.enter_context(_variables(VARIABLES))
         self._undo.enter_context(RayClient())
         import ray
 
@@ -41,6 +46,7 @@ class RayCluster:
         if not ray.is_initialized():
             ray.init(logging_level=logging.ERROR)
             self._undo.callback(ray.shutdown)
+            self._undo.callback(gc.collect)  # what errors still hold of the session must not outlive it
         self._is_connected = True
 
     def __enter__(self) -> RayCluster:
@@ -152,6 +158,18 @@ def _setup_on_node(remote: RemoteStage) -> str | None:
     except CuratorError as error:
         return str(error)
     return None
+
+
+@contextmanager
+def _variables(values: dict[str, str]) -> Iterator[None]:
+    """Set variables that are not set."""
+    new = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
 
 
 @contextmanager

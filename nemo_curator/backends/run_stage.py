@@ -120,6 +120,7 @@ def _drain(
 ) -> Iterator[Any]:
     """Yield results; a generator may raise half way, then what it made before stays."""
     results = iter(results)
+    rows = 0
     while True:
         try:
             with counting(attempt):
@@ -129,10 +130,13 @@ def _drain(
         except MissingExtraError:
             raise
         except Exception as error:  # as above
-            attempt.add_failure(describe(stage.name, error, source=_where(tasks[0])))
+            # rows it has seen and not yielded are lost with it
+            lost = max((attempt.rows_seen or 0) - rows - attempt.rows_failed - attempt.rows_dropped, 1)
+            attempt.add_failure(describe(stage.name, error, source=_where(tasks[0]), rows=lost))
             if attempt.rows_seen is not None:
-                attempt.rows_seen += 1  # what failed is one more than those that were seen
+                attempt.rows_seen = rows + attempt.rows_failed + attempt.rows_dropped
             return
+        rows += result.num_items if isinstance(result, Task) else 0
         yield result
 
 

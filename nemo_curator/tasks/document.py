@@ -230,9 +230,18 @@ def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
 
 def _text(column: pa.ChunkedArray, name: str) -> TextColumn:
     try:
-        return TextColumn(column)
+        return TextColumn(_texts_in_json(column, name) if is_json(column.type) else column)
     except TypeError as error:
         raise ContractError(f"column {name!r} holds {column.type}, not text") from error
+
+
+def _texts_in_json(column: pa.ChunkedArray, name: str) -> pa.Array:
+    """The texts of a column in which some value is, or was, none. That value fails, and the rows beside it do not."""
+    values = decoded(column)
+    for value in values:
+        if not isinstance(value, str | None):
+            raise ValueError(f"column {name!r} holds {value!r}, which is not text")
+    return pa.array(values, pa.string())
 
 
 def _to_frame(table: pa.Table) -> pd.DataFrame:

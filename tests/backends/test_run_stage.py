@@ -182,3 +182,17 @@ def test_tasks_carry_the_time_of_every_stage_they_passed():
     made = next(iter(run_chain(stages, [batch("a")], [StageCount("one"), StageCount("two")])))
     assert [perf.stage_name for perf in made._stage_perf] == ["one", "two"]
     assert made._stage_perf[0].num_items_processed == 1
+
+
+def test_rows_that_a_generator_has_seen_and_not_yielded_are_lost_with_it():
+    def read(one):
+        counts.seen(2)
+        yield batch("a", "b")
+        counts.seen(3)
+        counts.failed(ValueError("one"), source="here")
+        raise OSError("gone")
+
+    made, count = run(Stage(read), FileGroupTask("", ["a", "b"]))
+    assert [one.num_items for one in made] == [2]
+    assert (count.rows_in, count.rows_out, dict(count.failed)) == (5, 2, {"ValueError": 1, "OSError": 2})
+    assert count.imbalance == 0

@@ -148,6 +148,18 @@ def test_documents_keep_what_pandas_does_not_touch(folder):
     assert by_id(records_in(folder / "out")) == wanted
 
 
+def test_a_text_that_is_a_number_costs_its_own_row_and_no_other(folder):
+    with (folder / "in" / "a.jsonl").open("a") as file:
+        file.write('{"id": "x", "text": 123}\n{"id": "99999", "text": null}\n')
+    with pytest.raises(RunFailedError, match=r"1 rows failed.*(.|\n)*column 'text' holds 123, which is not text"):
+        run(
+            JsonlReader(str(folder / "in")),
+            ScoreFilter(WordCountFilter(min_words=0)),
+            JsonlWriter(str(folder / "out")),
+        )
+    assert by_id(records_in(folder / "out")) == [*RECORDS, {"id": "99999", "text": None}]
+
+
 def test_what_everything_was_dropped_from_is_read_again(folder):
     run(
         JsonlReader(str(folder / "in")),

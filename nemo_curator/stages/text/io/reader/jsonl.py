@@ -16,6 +16,7 @@ from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import STEP_BYTES, read_head, read_lines
 from nemo_curator.stages.text.io.reader.records import Columns, columns_of, joined, parse_lines
+from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
@@ -29,7 +30,8 @@ HEAD_BYTES = 2**18
 """How much of the first file is looked at for the names of its columns."""
 
 _BOM = b"\xef\xbb\xbf"
-_NEEDS_NO_PANDAS: dict[str, tuple] = {
+_DONE_ANYWAY: dict[str, tuple | None] = {
+    "storage_options": None,
     "lines": (True,),
     "orient": (None, "records"),
     "dtype": (None, False),
@@ -76,7 +78,7 @@ class JsonlReader(CompositeStage[EmptyTask, DocumentBatch]):
         reader = JsonlReaderStage(
             self.fields, self.read_kwargs or {}, _generate_ids=self._generate_ids, _assign_ids=self._assign_ids
         )
-        is_whole = needs_pandas(reader.read_kwargs) or reader.read_kwargs.get("compression", "infer") != "infer"
+        is_whole = reader.needs_pandas or reader.read_kwargs.get("compression", "infer") != "infer"
         return [find_files_of(self, split_by=None if is_whole else "byte_range"), reader]
 
     def get_description(self) -> str:
@@ -94,12 +96,16 @@ class JsonlReaderStage(BaseFileReader):
         if not self.read_kwargs.get("lines", True) or "chunksize" in self.read_kwargs:
             raise ValueError(f"{self.name} reads one object a line, and makes batches itself: no lines, no chunksize")
 
+    @property
+    def needs_pandas(self) -> bool:
+        return asks_for_more(self.read_kwargs, _DONE_ANYWAY)
+
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
-        return super().process(task) if needs_pandas(self.read_kwargs) else self._batches(task)
+        return super().process(task) if self.needs_pandas else self._batches(task)
 
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first records of a task; None where that cannot be said."""
-        if needs_pandas(self.read_kwargs):
+        if self.needs_pandas:
             return None
         try:
             head = read_head(task.data[0], HEAD_BYTES, **self._opening())
@@ -155,12 +161,6 @@ class JsonlReaderStage(BaseFileReader):
 
     def _opening(self) -> dict[str, Any]:
         return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
-
-
-def needs_pandas(read_kwargs: dict[str, Any]) -> bool:
-    """Whether settings of `pandas.read_json` ask for more than what is done anyway."""
-    own = {key: value for key, value in read_kwargs.items() if key != "storage_options"}
-    return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
 
 
 def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:

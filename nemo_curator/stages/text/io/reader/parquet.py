@@ -15,6 +15,7 @@ from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import open_bytes
+from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.json_column import JSON
@@ -31,7 +32,14 @@ STEP_BYTES = 4 * 2**20
 MOST_ROWS = 4096
 """How much is taken from a file at once; rows that repeat take more memory than their file says."""
 
-_NEEDS_NO_PANDAS: dict[str, tuple] = {"engine": ("auto", "pyarrow"), "dtype_backend": ("pyarrow",)}
+_DONE_ANYWAY: dict[str, tuple | None] = {
+    "filters": None,
+    "storage_options": None,
+    "engine": ("auto", "pyarrow"),
+    "dtype_backend": ("pyarrow",),
+}
+"""Settings of `pandas.read_parquet` that ask for what is done anyway."""
+
 IS_JSON = {b"nemo_curator": b"json"}
 """Marks a text column whose values are JSON, so that it is one again when it is read."""
 
@@ -64,7 +72,7 @@ class ParquetReader(CompositeStage[EmptyTask, DocumentBatch]):
         reader = ParquetReaderStage(
             self.fields, self.read_kwargs or {}, _generate_ids=self._generate_ids, _assign_ids=self._assign_ids
         )
-        return [find_files_of(self, split_by=None if needs_pandas(reader.read_kwargs) else "row_groups"), reader]
+        return [find_files_of(self, split_by=None if reader.needs_pandas else "row_groups"), reader]
 
     def get_description(self) -> str:
         return f"Read Parquet from {self.file_paths}"
@@ -80,8 +88,12 @@ class ParquetReaderStage(BaseFileReader):
         super().__post_init__()
         self.fields = self.fields or self.read_kwargs.pop("columns", None)
 
+    @property
+    def needs_pandas(self) -> bool:
+        return asks_for_more(self.read_kwargs, _DONE_ANYWAY)
+
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
-        return super().process(task) if needs_pandas(self.read_kwargs) else self._batches(task)
+        return super().process(task) if self.needs_pandas else self._batches(task)
 
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first file of a task; None where that cannot be said."""
@@ -151,12 +163,6 @@ class ParquetReaderStage(BaseFileReader):
         if is_remote_url(path):
             return open_bytes(path, self.read_kwargs.get("storage_options"))
         return pa.OSFile(str(local_path(path)))
-
-
-def needs_pandas(read_kwargs: dict[str, Any]) -> bool:
-    """Whether settings of `pandas.read_parquet` ask for more than what is done anyway."""
-    own = {key: value for key, value in read_kwargs.items() if key not in ("columns", "filters", "storage_options")}
-    return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
 
 
 def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:

@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
-from nemo_curator.tasks.json_column import JSON, encoded, is_json
+from nemo_curator.tasks.json_column import JSON, encoded
 
 _EXCERPT_BYTES = 200
 _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()
+_LIST_OF_NOTHING = pa.list_(pa.null())
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -87,24 +88,26 @@ def column_of(values: list[Any]) -> pa.Array:
         if kinds == {list}:
             inner = _kinds(chain.from_iterable(value for value in values if value is not None))
             if len(inner) <= 1 and inner <= _SCALARS.keys():
-                return pa.array(values, pa.list_(_SCALARS[inner.pop()] if inner else pa.null()))
+                return pa.array(values, pa.list_(_SCALARS[inner.pop()]) if inner else _LIST_OF_NOTHING)
     except OverflowError:
         pass  # an integer beyond 64 bits
-    return encoded([None if value is None else _encoder.encode(value).decode() for value in values])
+    return _json_of(values)
 
 
 def _joined(parts: list[pa.Array]) -> pa.Array:
     kinds = {part.type for part in parts} - {pa.null()}
-    if len(kinds) > 1:
-        parts = [_as_json(part) for part in parts]
-    kind = next(iter(kinds), pa.null()) if len(kinds) < 2 else JSON
-    return pa.concat_arrays([pa.nulls(len(part), kind) if part.type == pa.null() else part for part in parts])
+    if len(kinds) > 1 and all(map(pa.types.is_list, kinds)):
+        kinds -= {_LIST_OF_NOTHING}
+    kind = kinds.pop() if len(kinds) == 1 else JSON if kinds else pa.null()
+    return pa.concat_arrays([part if part.type == kind else _cast(part, kind) for part in parts])
 
 
-def _as_json(values: pa.Array) -> pa.Array:
-    if is_json(values.type):
-        return values
-    return encoded([None if value is None else _encoder.encode(value).decode() for value in values.to_pylist()])
+def _cast(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    return _json_of(part.to_pylist()) if kind == JSON else part.cast(kind)
+
+
+def _json_of(values: list[Any]) -> pa.Array:
+    return encoded([None if value is None else _encoder.encode(value).decode() for value in values])
 
 
 def _kinds(values: Iterable[Any]) -> set[type]:

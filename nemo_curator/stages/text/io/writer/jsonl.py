@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
+from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.stages.text.io.writer.base import BaseWriter
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.json_column import is_json
 from nemo_curator.utils.find_files import COMPRESSIONS, compression_of
 
 ROWS_AT_ONCE = 1024
-_NEEDS_NO_PANDAS: dict[str, tuple] = {
+_DONE_ANYWAY: dict[str, tuple | None] = {
+    "storage_options": None,
     "lines": (True,),
     "orient": ("records",),
     "force_ascii": (False,),
@@ -57,7 +59,7 @@ class JsonlWriter(BaseWriter):
             self.file_extension = _with_suffix(self.file_extension, method)
 
     def write_data(self, task: DocumentBatch, file_path: str) -> None:
-        if needs_pandas(self.write_kwargs):
+        if asks_for_more(self.write_kwargs, _DONE_ANYWAY):
             settings = {"force_ascii": False, **self.write_kwargs, "lines": True, "orient": "records"}
             task.to_pandas().to_json(file_path, **settings)
             return
@@ -72,12 +74,6 @@ def encode(batch: DocumentBatch) -> Iterator[bytes]:
     for at in range(0, table.num_rows, ROWS_AT_ONCE):
         rows = min(ROWS_AT_ONCE, table.num_rows - at)  # a table without columns would give more than it has
         yield _encode_rows(table.slice(at, rows), {name: absent[at : at + rows] for name, absent in gaps.items()})
-
-
-def needs_pandas(write_kwargs: dict[str, Any]) -> bool:
-    """Whether settings of `pandas.DataFrame.to_json` ask for more than what is done anyway."""
-    own = {key: value for key, value in write_kwargs.items() if key != "storage_options"}
-    return any(value not in _NEEDS_NO_PANDAS.get(key, ()) for key, value in own.items())
 
 
 def _compressed(pieces: Iterable[bytes], method: str) -> Iterator[bytes]:

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nemo_curator.stages.text.io.reader.parquet import IS_JSON
+from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.stages.text.io.writer.base import BaseWriter
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.json_column import is_json
 from nemo_curator.utils.client_utils import is_remote_url
 
-_OF_PANDAS: dict[str, tuple] = {"engine": ("auto", "pyarrow"), "index": (None, False), "partition_cols": (None,)}
+_OF_PANDAS: dict[str, tuple | None] = {"engine": ("auto", "pyarrow"), "index": (None, False), "partition_cols": (None,)}
 """Settings of `pandas.DataFrame.to_parquet` alone, with the values that ask for what is done anyway."""
 
 
@@ -30,10 +31,10 @@ class ParquetWriter(BaseWriter):
     name: str = "parquet_writer"
 
     def write_data(self, task: DocumentBatch, file_path: str) -> None:
-        if any(self.write_kwargs.get(key, values[0]) not in values for key, values in _OF_PANDAS.items()):
+        own = {key: value for key, value in self.write_kwargs.items() if key not in ("storage_options", *_OF_PANDAS)}
+        if asks_for_more({key: self.write_kwargs[key] for key in self.write_kwargs.keys() & _OF_PANDAS}, _OF_PANDAS):
             task.to_pandas().to_parquet(file_path, **self.write_kwargs)
             return
-        own = {key: value for key, value in self.write_kwargs.items() if key not in ("storage_options", *_OF_PANDAS)}
         settings: dict[str, Any] = {"compression": "zstd", **own}
         settings["compression"] = settings["compression"] or "none"
         schema = settings.pop("schema", None)
