@@ -29,6 +29,11 @@ bench: setup
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/seed_job.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/startup.py --ray
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .demo site
