@@ -104,6 +104,11 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return self._table.column(name)
         return _to_table(self._frame[[name]]).column(0)
 
+    def values(self, name: str) -> list[Any]:
+        """One column as Python values; nested and mixed ones as what their JSON text says."""
+        column = self.column(name)
+        return decoded(column) if is_json(column.type) else column.to_pylist()
+
     def text(self, name: str) -> TextColumn:
         """One column as text. What is counted about it is remembered for the stages that follow."""
         if self._frame is not None:

@@ -147,7 +147,7 @@ class Filter(_FilterStage):
         for one, field, invert in self._steps:
             if batch.num_items == 0:
                 break
-            values = batch.column(field).to_pylist()
+            values = batch.values(field)
             keep = (
                 one.keep_scores(values) if isinstance(one, DocumentFilter) else [bool(one(value)) for value in values]
             )

@@ -14,7 +14,6 @@ from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
 from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
 from nemo_curator.tasks.document import DocumentBatch
-from nemo_curator.tasks.json_column import decoded, is_json
 
 
 @dataclass
@@ -64,11 +63,11 @@ class Modify(ProcessingStage[DocumentBatch, DocumentBatch]):
 def _modified(batch: DocumentBatch, modify: Any, fields: list[str], output: str) -> DocumentBatch:
     if len(fields) > 1:
         call = modify.modify_document if isinstance(modify, DocumentModifier) else modify
-        columns = [_values(batch, field) for field in fields]
+        columns = [batch.values(field) for field in fields]
         return batch.with_column(output, [call(**dict(zip(fields, row))) for row in zip(*columns)])
     field = fields[0]
     if not isinstance(modify, DocumentModifier):
-        return batch.with_column(output, [modify(value) for value in _values(batch, field)])
+        return batch.with_column(output, [modify(value) for value in batch.values(field)])
     texts = batch.text(field)
     changed = modify.modify_texts(texts)
     if changed is texts and output == field:
@@ -83,11 +82,6 @@ def _as_text(values: list[Any]) -> pa.Array | list[Any]:
     if all(value is None or isinstance(value, str) for value in values):
         return pa.array(values, pa.large_string())
     return values
-
-
-def _values(batch: DocumentBatch, field: str) -> list[Any]:
-    column = batch.column(field)
-    return decoded(column) if is_json(column.type) else column.to_pylist()
 
 
 def _inputs_each(fields: Any, count: int) -> list[list[str]]:

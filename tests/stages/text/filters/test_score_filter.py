@@ -155,6 +155,11 @@ def test_filter_judges_a_column():
     assert kept(Filter(lambda value: value == 5, "n", invert=True), one) == ["a", "c"]
 
 
+def test_filter_judges_values_of_differing_types_as_they_are():
+    one = DocumentBatch.from_arrow(pa.table({"text": ["a", "b", "c"]})).with_column("n", [1, 0.25, {"x": 1}])
+    assert kept(Filter(lambda value: value != {"x": 1} and value < 1, "n"), one) == ["b"]
+
+
 def test_a_filter_that_scores_too_few_says_so():
     class Few(Whole):
         def score_texts(self, texts):
