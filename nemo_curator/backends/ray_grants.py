@@ -143,6 +143,8 @@ def _among_others(
     if wanted:
         return Grant(cpus, gpus, int(min(wanted, on_gpus)), is_fixed=True)
     share = sum(node.cpus for node in nodes) / stages / (cpus or 1.0)
+    if not cpus and not gpus:
+        return Grant(0.01, 0.0, max(int(share), 1), is_fixed=True)  # of a stage for nothing there is no end
     workers = max(int(min(share, on_gpus)), 1)
     if max_workers is not None and max_workers < min(share * stages, on_gpus):
         return Grant(cpus, gpus, min(workers, max_workers), is_fixed=True)

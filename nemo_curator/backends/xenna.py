@@ -84,7 +84,8 @@ class XennaExecutor(RayExecutor):
 
     def _cpu_share(self, nodes: Sequence[Node]) -> float:
         """The share of each machine's CPUs that is used; one CPU at least."""
-        return max(self.config.get("cpu_allocation_percentage", 1.0), 1.0 / max(node.cpus for node in nodes))
+        one_cpu = 1.0 / max(node.cpus for node in nodes) + 1e-9
+        return max(self.config.get("cpu_allocation_percentage", 1.0), one_cpu)
 
     def _stream(self, segment: Sequence[PhysicalStage], payloads: list[bytes], nodes: list[Node]) -> Iterator[bytes]:
         xenna = import_xenna()

@@ -188,16 +188,12 @@ def test_a_partition_whose_worker_dies_is_tried_again(executor, tmp_path):
     assert rows(executor)["dies"] == (12, 12, 0)
 
 
-def test_a_partition_that_kills_every_worker_is_lost_alone(executor):
-    with pytest.raises(RunFailedError, match="0 rows and 1 of 6 source partitions failed") as found:
-        run(executor, Dies(abs, "dies"))
-    assert "dies: WorkerDiedError: its worker process died" in str(found.value)
-    assert executor.last_run.partitions_done == 5
-
-
-def test_a_stage_that_exits_is_a_worker_that_dies(executor):
-    with pytest.raises(RunFailedError, match="1 of 6 source partitions"):
-        run(executor, Calculate(lambda number: sys.exit(3) if number == 4 else number))
+def test_partitions_that_end_every_worker_are_lost_alone(executor):
+    exits = Calculate(lambda number: sys.exit(3) if number == 8 else number, "exits")
+    with pytest.raises(RunFailedError, match="0 rows and 2 of 6 source partitions failed") as found:
+        run(executor, Dies(abs, "dies"), exits)
+    assert str(found.value).count("dies + exits: WorkerDiedError: its worker process died") == 2
+    assert executor.last_run.partitions_done == 4
 
 
 def test_a_result_that_cannot_be_pickled_costs_its_partition(executor):

@@ -62,6 +62,10 @@ def test_stages_that_fit_in_sum_but_on_no_machine_share_too():
     assert [grant.cpus for grant in grant_together([stage(cpus=1.5)] * 2 + [stage()], pair, [None] * 3)] < [1.5, 1.5, 1]
 
 
+def test_a_stage_that_wants_nothing_gets_next_to_nothing():
+    assert grant_together([stage(cpus=0), stage()], SMALL, [None, None])[0] == Grant(0.01, 0, 1, is_fixed=True)
+
+
 def test_all_workers_of_a_fixed_number_fit():
     one, many = grant_together([stage(), stage()], SMALL, [None, 4])
     assert (many.workers, many.is_fixed) == (4, True)
