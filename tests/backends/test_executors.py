@@ -26,11 +26,24 @@ ROOT = Path(__file__).parents[2]
 ON_RAY = [XennaExecutor, RayDataExecutor, RayActorPoolExecutor]
 
 
+@pytest.fixture(scope="module")
+def ray_session(ray_variables):
+    """One session for all tests here: to open and to close it takes longer than most of them."""
+    from nemo_curator.core.attachment import environment
+
+    with environment(ray_variables):
+        import ray
+
+        ray.init(logging_level="ERROR")
+        yield
+        ray.shutdown()
+
+
 @pytest.fixture(params=[LocalExecutor, *(pytest.param(one, marks=pytest.mark.ray) for one in ON_RAY)])
 def executor(request):
     if request.param is LocalExecutor:
         return LocalExecutor(num_workers=2)
-    request.getfixturevalue("ray_cluster")
+    request.getfixturevalue("ray_session")
     return request.param()
 
 

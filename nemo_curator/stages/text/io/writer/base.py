@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -117,7 +118,8 @@ def appearing_whole(path: str) -> Iterator[str]:
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    place = target.with_name(f".writing-{target.name}")
+    # the process is in the name: workers of a killed run may write for a moment beside those of the next
+    place = target.with_name(f".writing-{os.getpid()}-{target.name}")
     try:
         yield str(place)
         place.replace(target)
