@@ -28,6 +28,10 @@ class RunFailedError(CuratorError, RuntimeError):
     """The run went through, and more records failed than allowed. What was written stays."""
 
 
+class CheckpointError(CuratorError, ValueError):
+    """A checkpoint belongs to another pipeline or to other input."""
+
+
 class LedgerError(CuratorError, RuntimeError):
     """The rows do not balance: some that went into a stage neither came out nor were accounted for."""
 

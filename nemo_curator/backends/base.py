@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.backends.run_stage import run_chain
@@ -18,6 +19,7 @@ from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
 
 if TYPE_CHECKING:
+    from nemo_curator.ledger.checkpoint import Checkpoint
     from nemo_curator.stages.base import ProcessingStage
     from nemo_curator.tasks.tasks import Task
 
@@ -46,6 +48,7 @@ class Partition:
 
     index: int
     tasks: list[Task]
+    id: str = ""
     counts: dict[int, StageCount] = field(default_factory=dict)
     attempts: int = 0
     lost: Failure | None = None
@@ -53,9 +56,10 @@ class Partition:
     fatal: str | None = None
     """Why the whole run cannot go on."""
 
-    @property
-    def id(self) -> str:
-        return self.tasks[0].task_id if self.tasks else str(self.index)
+    def __post_init__(self) -> None:
+        if not self.id:
+            first = self.tasks[0].task_id if self.tasks else str(self.index)
+            self.id = first if len(self.tasks) < 2 else f"{first}+{len(self.tasks) - 1}"
 
 
 class StageWorker:
@@ -116,30 +120,56 @@ class BaseExecutor(ABC):
         return self.execute_plan(make_plan(stages, tasks=initial_tasks), initial_tasks)
 
     def execute_plan(
-        self, plan: Plan, initial_tasks: list[Task] | None = None, *, max_failed_fraction: float = 0.0
+        self,
+        plan: Plan,
+        initial_tasks: list[Task] | None = None,
+        *,
+        max_failed_fraction: float = 0.0,
+        checkpoint: Checkpoint | None = None,
     ) -> list[Task]:
         start = time.perf_counter()
         run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
         self.last_run = run
+        states = checkpoint.open(plan.stages) if checkpoint else {}
         tasks = start_tasks(plan, initial_tasks, run)
         _check_inputs_stay(plan, tasks)
-        for stage in plan.stages:
-            stage.before_run()
-        for segment in plan.segments:
+        if checkpoint and plan.segments:
+            sources = {one.id: list(one.tasks) for one in _partitions(plan.segments[0], tasks)}
+            checkpoint.check_inputs(sources, getattr(plan.source, "storage_options", None))
+        for place, stage in enumerate(plan.stages):
+            states[str(place)] = stage.before_run(states.get(str(place)))
+        if checkpoint:
+            checkpoint.keep_states(states)
+        for number, segment in enumerate(plan.segments):
             partitions = _partitions(segment, tasks)
             run.partitions += len(partitions)
-            tasks = self._run(segment, partitions, run) if partitions else []
+            tasks = self._run(number, segment, partitions, run, checkpoint)
         run.seconds = time.perf_counter() - start
+        if checkpoint:
+            checkpoint.end()
         run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         return tasks
 
-    def _run(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition], run: Run) -> list[Task]:
-        done = self.run_segment(segment, partitions)
+    def _run(
+        self,
+        number: int,
+        segment: tuple[PhysicalStage, ...],
+        partitions: list[Partition],
+        run: Run,
+        checkpoint: Checkpoint | None,
+    ) -> list[Task]:
+        earlier = [_done_before(number, one, checkpoint) for one in partitions] if checkpoint else []
+        kept = [one for one in earlier if one is not None]
+        there = {one.index for one in kept}
+        left = [one for one in partitions if one.index not in there]
+        done = self.run_segment(segment, left) if left else iter(())
         try:
-            return _gathered(done, run)
+            return _gathered(chain(kept, _recorded(number, done, checkpoint)), run)
         finally:
             if isinstance(done, Generator):
                 done.close()  # ends workers now: the traceback of an error would keep them
+            if checkpoint:
+                checkpoint.flush()
 
 
 def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[Task]:
@@ -196,6 +226,18 @@ def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:
         check_inputs = getattr(stage, "check_inputs", None)
         if check_inputs is not None:
             check_inputs(paths)
+
+
+def _done_before(number: int, partition: Partition, checkpoint: Checkpoint) -> Partition | None:
+    found = checkpoint.find(number, partition.id)
+    return None if found is None else replace(partition, tasks=found[0], counts=found[1])
+
+
+def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
+    for partition in done:
+        if checkpoint and not partition.lost and not partition.fatal:
+            checkpoint.add(number, partition.id, partition.tasks, partition.counts)
+        yield partition
 
 
 def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[Partition]:

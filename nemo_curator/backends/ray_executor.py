@@ -44,13 +44,11 @@ class RayExecutor(BaseExecutor):
         """Raise if the stage has settings for this engine that do not exist."""
         check_ray_settings(physical)
 
-    def execute_plan(
-        self, plan: Plan, initial_tasks: list[Task] | None = None, *, max_failed_fraction: float = 0.0
-    ) -> list[Task]:
+    def execute_plan(self, plan: Plan, initial_tasks: list[Task] | None = None, **options: Any) -> list[Task]:
         for physical in (physical for segment in plan.segments for physical in segment):
             self.check_settings(physical)
         with RayCluster() as self._cluster:
-            return super().execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction)
+            return super().execute_plan(plan, initial_tasks, **options)
 
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
         self._cluster.connect()

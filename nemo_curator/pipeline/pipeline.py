@@ -12,6 +12,7 @@ from nemo_curator.stages.base import CompositeStage, ProcessingStage
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
+    from nemo_curator.ledger.checkpoint import Checkpoint, OnChange
     from nemo_curator.ledger.run import Run
     from nemo_curator.tasks.tasks import Task
 
@@ -61,28 +62,41 @@ class Pipeline:
         self,
         executor: BaseExecutor | None = None,
         initial_tasks: list[Task] | None = None,
+        checkpoint_path: str | os.PathLike | None = None,
         *,
         max_failed_fraction: float = 0.0,
+        on_change: OnChange = "error",
     ) -> list[Task]:
         """Run the stages and return what the last one made.
 
         Without an executor it runs on Ray through Xenna where a cluster is at hand (a started RayClient, or
         RAY_ADDRESS), else on this machine's processes. Raises RunFailedError when every partition has ended and more
         than `max_failed_fraction` of the rows failed; what was written stays.
+
+        With `checkpoint_path`, a folder or a URL, a run that was ended goes on where it was when it is started again,
+        on any executor and with any number of workers. If the pipeline or the input has changed since, it says so and
+        stops; `on_change="redo"` does again what has changed.
         """
         executor = executor or _default_executor()
         execute_plan = getattr(executor, "execute_plan", None)
         if execute_plan is None:
             return executor.execute(flatten(self.stages), initial_tasks)
         plan = make_plan(self.stages, name=self.name, fuse=self.config.get("fuse", True), tasks=initial_tasks)
+        checkpoint = None if checkpoint_path is None else _open_checkpoint(checkpoint_path, on_change)
         try:
-            return execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction)
+            return execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction, checkpoint=checkpoint)
         finally:
             self.last_run = executor.last_run
 
     def __repr__(self) -> str:
         stages = ", ".join(f"{stage.name}({type(stage).__name__})" for stage in self.stages)
         return f"Pipeline(name={self.name!r}, stages=[{stages}])"
+
+
+def _open_checkpoint(path: str | os.PathLike, on_change: OnChange) -> Checkpoint:
+    from nemo_curator.ledger.checkpoint import Checkpoint
+
+    return Checkpoint(path, on_change)
 
 
 def _default_executor() -> BaseExecutor:

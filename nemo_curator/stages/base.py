@@ -104,8 +104,11 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
     def teardown(self) -> None:
         """Once on every worker, after its last task."""
 
-    def before_run(self) -> None:
-        """Once, where the run is started, when all checks have passed and nothing has been read."""
+    def before_run(self, earlier: Any = None) -> Any:
+        """Once, where the run is started, when all checks have passed and nothing has been read.
+
+        What it returns goes into the checkpoint, as JSON; the attempt that continues the run gets it as `earlier`.
+        """
 
     def num_workers(self) -> int | None:
         """How many workers run this stage; None lets the executor decide."""

@@ -273,14 +273,11 @@ def test_nothing_may_be_left(executor):
     assert rows(executor)["return"] == (12, 0, 12)
 
 
-def test_variables_of_a_runtime_env_are_set(executor):
-    stage = Calculate(lambda number: os.environ["COLOUR"]).with_(runtime_env={"env_vars": {"COLOUR": "blue"}})
-    assert run(executor, stage)[0] == ["blue", "blue"]
-
-
-def test_a_stage_that_wants_a_gpu_runs_without_one(executor):
-    stage = Calculate(abs).with_(resources=Resources(cpus=64, gpus=1))
-    assert run(executor, Calculate(abs, "first"), stage)[-1] == [10, 11]
+def test_a_stage_gets_its_variables_and_runs_without_the_gpu_it_wants(executor):
+    stage = Calculate(lambda number: os.environ["COLOUR"]).with_(
+        resources=Resources(cpus=64, gpus=1), runtime_env={"env_vars": {"COLOUR": "blue"}}
+    )
+    assert run(executor, Calculate(abs, "first"), stage)[-1] == ["blue", "blue"]
 
 
 SCRIPT = """

@@ -66,12 +66,16 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         if self.mode == "overwrite":
             refuse_to_empty(self.path, paths)
 
-    def before_run(self) -> None:
+    def before_run(self, earlier: str | None = None) -> str:
         self._folder = absolute(self.path)
+        if earlier is not None:
+            self._run = earlier
+            return earlier
         fs = get_fs(self._folder, self.write_kwargs.get("storage_options"))
         check_output_mode(self.mode, fs, self._folder, self.append_mode_implemented)
         is_beside = self.mode == "append" and fs.isdir(self._folder)  # an object store has no empty folders
         self._run = next_run(fs.ls(self._folder, detail=False)) if is_beside else ""
+        return self._run
 
     def process(self, task: DocumentBatch) -> FileGroupTask:
         batch = task

@@ -1,0 +1,177 @@
+"""Which partitions are done, kept in a folder, so that a run that was ended goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any, Literal
+
+import fsspec
+
+from nemo_curator.errors import CheckpointError
+from nemo_curator.ledger.counts import Failure, StageCount
+from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
+from nemo_curator.ledger.stored_tasks import load_tasks, outputs_exist, remove_outputs, store_tasks
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.tasks.tasks import Task
+
+FLUSH_S = 2.0
+"""How long finished partitions wait before they are written where files cannot be appended to."""
+
+OnChange = Literal["error", "redo"]
+
+
+class Checkpoint:
+    """The records of finished partitions in a folder, on this machine or behind a URL of fsspec.
+
+    `run.json` says what the pipeline was; each attempt appends the partitions it finished to a file of its own, with
+    their tasks and their counts. A pipeline or an input that has changed is an error, or with `on_change="redo"` costs
+    what has changed.
+    """
+
+    def __init__(self, path: str | os.PathLike, on_change: OnChange = "error"):
+        if on_change not in ("error", "redo"):
+            raise ValueError(f"on_change is 'error' or 'redo', not {on_change!r}")
+        self.path = os.fspath(path)
+        self.on_change = on_change
+        self._fs, self._folder = fsspec.core.url_to_fs(self.path)
+        self._records: dict[tuple[int, str], dict[str, Any]] = {}
+        self._waiting: list[str] = []
+        self._attempt = self._part = 0
+        self._flushed = time.monotonic()
+
+    def open(self, stages: Sequence[ProcessingStage]) -> dict[str, Any]:
+        """Read what earlier attempts did; returns what the stages of the first attempt left for its successors."""
+        now = [describe_stage(stage) for stage in stages]
+        self._fs.makedirs(self._folder, exist_ok=True)
+        earlier = self._read_json("run.json") or {}
+        if changes := changed_settings(earlier.get("stages", now), now):
+            self._refuse(f"the pipeline has changed: {'; '.join(changes[:3])}")
+            earlier = {}
+            self._forget()
+        self._attempt = int(earlier.get("attempts", 0)) + 1
+        self._read_records(was_ended=bool(earlier.get("ended")))
+        self._run = {"stages": now, "states": earlier.get("states", {}), "attempts": self._attempt, "ended": False}
+        self._write_json("run.json", self._run)
+        return dict(self._run["states"])
+
+    def keep_states(self, states: dict[str, Any]) -> None:
+        """Keep what stages chose when the run began, and a later attempt must not choose anew."""
+        self._run["states"] = states
+        self._write_json("run.json", self._run)
+
+    def check_inputs(self, sources: dict[str, list[Task]], storage_options: dict[str, Any] | None) -> None:
+        """Raise if files that were read have changed or are gone, or forget what was made of them."""
+        self._signatures = {partition: input_signature(tasks, storage_options) for partition, tasks in sources.items()}
+        known = {partition: record for (segment, partition), record in self._records.items() if segment == 0}
+        changed = [one for one, record in known.items() if one in sources and record["input"] != self._signatures[one]]
+        gone = [one for one in known if one not in sources]
+        if not changed and not gone:
+            return
+        names = [path for one in [*changed, *gone] for path, *_ in known[one]["input"]]
+        what = f"{len(changed)} partitions have changed and {len(gone)} are gone"
+        self._refuse(f"the input has changed ({what}): {', '.join(map(str, names[:3]))}")
+        for one in [*changed, *gone]:
+            remove_outputs(self._records.pop((0, one)))
+        self._records = {key: record for key, record in self._records.items() if key[0] == 0}
+
+    def find(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]] | None:
+        """What an earlier attempt made of a partition, if its outputs are still there."""
+        record = self._records.get((segment, partition))
+        if record is None or not outputs_exist(record["tasks"]):
+            return None
+        counts = {int(place): _count(saved) for place, saved in record["counts"].items()}
+        return load_tasks(record["tasks"], self._fs, self._folder), counts
+
+    def add(self, segment: int, partition: str, tasks: list[Task], counts: dict[int, StageCount]) -> None:
+        """Record a finished partition. One whose tasks cannot be stored is done again by the next attempt."""
+        stored = store_tasks(tasks, self._fs, self._folder, f"{segment}-{partition}")
+        if stored is None:
+            return
+        record = {
+            "segment": segment,
+            "id": partition,
+            "input": self._signatures.get(partition, []) if segment == 0 else [],
+            "tasks": stored,
+            "counts": {place: _saved(count) for place, count in counts.items()},
+        }
+        self._waiting.append(json.dumps(record))
+        if self._is_local() or time.monotonic() - self._flushed > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        data = "".join(f"{line}\n" for line in self._waiting).encode()
+        if self._is_local():
+            with self._fs.open(f"{self._folder}/done-{self._attempt:04}.jsonl", "ab") as file:
+                file.write(data)
+        else:
+            self._fs.pipe_file(f"{self._folder}/done-{self._attempt:04}-{self._part:06}.jsonl", data)
+            self._part += 1
+        self._waiting, self._flushed = [], time.monotonic()
+
+    def end(self) -> None:
+        """Say that the run came to its end, with or without failures."""
+        self.flush()
+        self._write_json("run.json", {**self._run, "ended": True})
+
+    def _read_records(self, *, was_ended: bool) -> None:
+        names = sorted(name for name in self._fs.ls(self._folder, detail=False) if "/done-" in name)
+        for line in (line for name in names for line in self._fs.cat_file(name).splitlines()):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue  # cut off when the run was ended: the partition is done again
+            self._records[record["segment"], record["id"]] = record
+        if was_ended:  # what failed in a run that came to its end gets another chance
+            self._records = {key: record for key, record in self._records.items() if not _failed(record)}
+
+    def _refuse(self, what: str) -> None:
+        if self.on_change == "error":
+            raise CheckpointError(
+                f"{self.path} belongs to another run: {what}. Give another checkpoint_path, undo the change, or pass "
+                "on_change='redo' to do again what has changed"
+            )
+
+    def _forget(self) -> None:
+        for name in self._fs.ls(self._folder, detail=False):
+            if "/done-" in name:
+                self._fs.rm_file(name)
+
+    def _is_local(self) -> bool:
+        return "file" in self._fs.protocol if isinstance(self._fs.protocol, tuple) else self._fs.protocol == "file"
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads(self._fs.cat_file(f"{self._folder}/{name}"))
+        except FileNotFoundError:
+            return None
+
+    def _write_json(self, name: str, value: dict[str, Any]) -> None:
+        data = json.dumps(value, indent=1).encode()
+        if not self._is_local():
+            self._fs.pipe_file(f"{self._folder}/{name}", data)
+            return
+        self._fs.pipe_file(f"{self._folder}/.writing-{name}", data)
+        self._fs.mv(f"{self._folder}/.writing-{name}", f"{self._folder}/{name}")
+
+
+def _failed(record: dict[str, Any]) -> bool:
+    return any(count["failed"] for count in record["counts"].values())
+
+
+def _saved(count: StageCount) -> dict[str, Any]:
+    return {**vars(count), "failures": [asdict(failure) for failure in count.failures]}
+
+
+def _count(saved: dict[str, Any]) -> StageCount:
+    known = {field.name for field in fields(StageCount)}
+    count = StageCount(**{key: value for key, value in saved.items() if key in known})
+    count.dropped, count.failed = Counter(saved["dropped"]), Counter(saved["failed"])
+    count.failures = [Failure(**failure) for failure in saved["failures"]]
+    return count
