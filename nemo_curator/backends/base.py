@@ -20,6 +20,7 @@ from nemo_curator.tasks.sentinels import EmptyTask
 
 if TYPE_CHECKING:
     from nemo_curator.ledger.checkpoint import Checkpoint
+    from nemo_curator.ledger.rejects import Rejects
     from nemo_curator.stages.base import ProcessingStage
     from nemo_curator.tasks.tasks import Task
 
@@ -50,6 +51,7 @@ class Partition:
     tasks: list[Task]
     id: str = ""
     counts: dict[int, StageCount] = field(default_factory=dict)
+    rejects: Rejects | None = None
     attempts: int = 0
     lost: Failure | None = None
     """Why the partition was given up."""
@@ -86,12 +88,16 @@ class StageWorker:
             return partition
         first = self.physical.first
         counts = [
-            partition.counts.setdefault(first + offset, StageCount(stage.name))
+            partition.counts.setdefault(
+                first + offset, StageCount(stage.name, rejects=[] if partition.rejects else None)
+            )
             for offset, stage in enumerate(self.physical.stages)
         ]
         try:
             self.setup()
             partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
+            if partition.rejects:
+                partition.rejects.write(partition.id, first, counts)
         except (CuratorError, MemoryError) as error:
             partition.fatal = str(error) or f"{type(error).__name__} in {self.physical.name}"
         return partition
@@ -126,6 +132,7 @@ class BaseExecutor(ABC):
         *,
         max_failed_fraction: float = 0.0,
         checkpoint: Checkpoint | None = None,
+        rejects: Rejects | None = None,
     ) -> list[Task]:
         start = time.perf_counter()
         run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
@@ -141,7 +148,7 @@ class BaseExecutor(ABC):
         if checkpoint:
             checkpoint.keep_states(states)
         for number, segment in enumerate(plan.segments):
-            partitions = _partitions(segment, tasks)
+            partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
             tasks = self._run(number, segment, partitions, run, checkpoint)
         run.seconds = time.perf_counter() - start

@@ -14,15 +14,11 @@ from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Node
 from nemo_curator.backends.threads import ONE_THREAD, use_threads
 from nemo_curator.core.client import RayClient
+from nemo_curator.core.utils import QUIET_XENNA
 from nemo_curator.errors import CuratorError, StageSetupError
 from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.stages.base import ProcessingStage
 
-QUIET_XENNA = "*cosmos_xenna.*=error,debug"
-"""What Xenna and nobody else reads in PYTHON_LOG: errors of its own, everything of the user's.
-
-The pattern begins with a star because Xenna takes the folders of an environment within the project into the name.
-"""
 VARIABLES = {
     "PYTHON_LOG": QUIET_XENNA,
     # the thread with which Ray Data gathers usage data ends this process if it is at it during ray.shutdown()

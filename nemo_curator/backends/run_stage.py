@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, cast
 
+import numpy as np
+
 from nemo_curator.errors import ContractError, MissingExtraError
 from nemo_curator.ledger.counts import StageCount, counting, describe
+from nemo_curator.ledger.rejects import Reject, rejected
 from nemo_curator.stages.base import ProcessingStage, missing_inputs
 from nemo_curator.tasks.document import DocumentBatch, concat_batches
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -27,7 +30,9 @@ def run_chain(stages: list[ProcessingStage], tasks: Iterable[Task], counts: list
 
 def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
     """Yield what a stage makes of some tasks; an exception costs the rows that raised it and no others."""
-    mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), rows_in=sum(task.num_items for task in tasks))
+    rows = sum(task.num_items for task in tasks)
+    rejects: list[Reject] | None = None if count.rejects is None else []
+    mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), rows_in=rows, rejects=rejects)
     perf = StagePerfStats(stage.name, 0.0, 0.0, _megabytes(tasks), mine.rows_in)
     in_files = all(isinstance(task, FileGroupTask | SentinelTask) for task in tasks)
     out_files = in_files
@@ -65,7 +70,7 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
             _refuse(stage, task, count)
     if not usable:
         return
-    attempt = StageCount(stage.name)
+    attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
     try:
         with counting(attempt):
             results = _call(stage, usable)
@@ -82,6 +87,8 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
             )
         elif result is not None and not isinstance(result, NoneTask):
             yield result
+        elif len(usable) == 1:
+            _reject(stage, usable[0], attempt)
     _take_reports(count, attempt)
 
 
@@ -156,7 +163,16 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
             yield concat_batches(cast("list[DocumentBatch]", made))
         return
     record = task.to_pyarrow().slice(0, 1).to_pylist()[0] if rows == 1 and isinstance(task, DocumentBatch) else None
+    _reject(stage, task, count, f"{type(error).__name__}: {error}")
     count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))
+
+
+def _reject(stage: ProcessingStage, task: Task, count: StageCount, error: str | None = None) -> None:
+    """Keep the rows of a task that did not come through, where somebody wants them."""
+    if count.rejects is not None and isinstance(task, DocumentBatch):
+        none = np.zeros(task.num_items, dtype=bool)
+        rows = rejected(task, none, None)
+        count.rejects += [Reject(stage.name, stage.name, row, None, error, _where(task)) for row, _ in rows]
 
 
 def _refuse(stage: ProcessingStage, task: Task, count: StageCount) -> None:
@@ -164,6 +180,7 @@ def _refuse(stage: ProcessingStage, task: Task, count: StageCount) -> None:
     missing = missing_inputs(task, attributes, columns)
     get_columns = getattr(task, "get_columns", list)
     error = ContractError(f"{stage.name} needs {missing}; columns here: {get_columns()}")
+    _reject(stage, task, count, str(error))
     count.add_failure(describe(stage.name, error, source=_where(task), rows=max(task.num_items, 1)))
 
 
@@ -214,6 +231,8 @@ def _take_reports(count: StageCount, attempt: StageCount) -> None:
     for failure in attempt.failures:
         count.failures.append(failure)
     count.failed.update(attempt.failed)
+    if count.rejects is not None:
+        count.rejects.extend(attempt.rejects or [])
     for name in ("rows_seen", "rows_written"):
         reported = getattr(attempt, name)
         if reported is not None:

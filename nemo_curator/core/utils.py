@@ -28,6 +28,12 @@ AUTOSCALER_METRIC_PORT = 44217
 DASHBOARD_METRIC_PORT = 44227
 RAY_STATUS_S = 60
 
+QUIET_XENNA = "*cosmos_xenna.*=error,debug"
+"""What Xenna and nobody else reads in PYTHON_LOG: errors of its own, everything of the user's.
+
+The pattern begins with a star because Xenna takes the folders of an environment within the project into the name.
+"""
+
 # Xenna asks for the state of up to 40000 actors and hands out GPUs itself; both are settled when a cluster starts.
 CLUSTER_ENVIRONMENT = {
     "RAY_MAX_LIMIT_FROM_API_SERVER": "40000",
@@ -35,6 +41,7 @@ CLUSTER_ENVIRONMENT = {
     "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PYTHONUNBUFFERED": "1",
+    "PYTHON_LOG": QUIET_XENNA,
 }
 
 

@@ -166,7 +166,7 @@ def _failed(record: dict[str, Any]) -> bool:
 
 
 def _saved(count: StageCount) -> dict[str, Any]:
-    return {**vars(count), "failures": [asdict(failure) for failure in count.failures]}
+    return {**vars(count), "rejects": None, "failures": [asdict(failure) for failure in count.failures]}
 
 
 def _count(saved: dict[str, Any]) -> StageCount:

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from nemo_curator.ledger.rejects import Reject, rejected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nemo_curator.tasks.document import DocumentBatch
 
 SAMPLES = 20
 """How many failures a stage keeps with their text, for each source partition; all are counted."""
@@ -52,6 +59,8 @@ class StageCount:
     failures: list[Failure] = field(default_factory=list)
     rows_seen: int | None = None
     rows_written: int | None = None
+    rejects: list[Reject] | None = None
+    """Rows that did not come through; None where nobody wants them."""
 
     @property
     def rows_dropped(self) -> int:
@@ -73,6 +82,8 @@ class StageCount:
         self.dropped.update(other.dropped)
         self.failed.update(other.failed)
         self.failures = [*self.failures, *other.failures][:SAMPLES]
+        if self.rejects is not None:
+            self.rejects.extend(other.rejects or [])
 
     def add_failure(self, failure: Failure) -> None:
         self.failed[failure.error] += failure.rows
@@ -98,17 +109,25 @@ def failed(error: Exception, *, source: str, record: Any = None, rows: int = 1) 
     count = _open.get()
     if count is None:
         raise error
+    if count.rejects is not None:
+        reason = f"{type(error).__name__}: {error}"
+        count.rejects.append(Reject(count.stage, count.stage, record, error=reason, source=source))
     if len(count.failures) < SAMPLES:
         count.add_failure(describe(count.stage, error, source=source, record=record, rows=rows))
     else:  # putting an exception into words takes longer than anything else about it
         count.failed[type(error).__name__] += rows
 
 
-def dropped(by: str, rows: int) -> None:
-    """Report rows that a filter removed."""
+def dropped(
+    by: str, rows: int, batch: DocumentBatch | None = None, keep: np.ndarray | None = None, scores: Any = None
+) -> None:
+    """Report rows that a filter removed; with the batch, its mask and its scores they can be kept for people to see."""
     count = _open.get()
-    if count is not None and rows:
-        count.dropped[by] += rows
+    if count is None or not rows:
+        return
+    count.dropped[by] += rows
+    if count.rejects is not None and batch is not None and keep is not None:
+        count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
 
 
 def seen(rows: int) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.ledger.rejects import Rejects
 from nemo_curator.pipeline.describe import describe_pipeline
 from nemo_curator.pipeline.plan import flatten, make_plan
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
@@ -66,6 +67,8 @@ class Pipeline:
         *,
         max_failed_fraction: float = 0.0,
         on_change: OnChange = "error",
+        rejected_path: str | os.PathLike | None = None,
+        rejected_sample: int | None = None,
     ) -> list[Task]:
         """Run the stages and return what the last one made.
 
@@ -76,6 +79,9 @@ class Pipeline:
         With `checkpoint_path`, a folder or a URL, a run that was ended goes on where it was when it is started again,
         on any executor and with any number of workers. If the pipeline or the input has changed since, it says so and
         stops; `on_change="redo"` does again what has changed.
+
+        `rejected_path` is a folder or URL for the rows that were dropped or failed, as JSONL with the stage, the
+        filter, the score or the error; `rejected_sample` bounds them for each partition, filter and kind of error.
         """
         executor = executor or _default_executor()
         execute_plan = getattr(executor, "execute_plan", None)
@@ -84,7 +90,13 @@ class Pipeline:
         plan = make_plan(self.stages, name=self.name, fuse=self.config.get("fuse", True), tasks=initial_tasks)
         checkpoint = None if checkpoint_path is None else _open_checkpoint(checkpoint_path, on_change)
         try:
-            return execute_plan(plan, initial_tasks, max_failed_fraction=max_failed_fraction, checkpoint=checkpoint)
+            return execute_plan(
+                plan,
+                initial_tasks,
+                max_failed_fraction=max_failed_fraction,
+                checkpoint=checkpoint,
+                rejects=None if rejected_path is None else Rejects(os.fspath(rejected_path), rejected_sample),
+            )
         finally:
             self.last_run = executor.last_run
 

@@ -76,9 +76,10 @@ class ScoreFilter(_FilterStage):
                 break
             scores = _scores(one.score_texts, batch.text(text_field), one.name)
             keep = _mask(one.keep_scores(scores), invert)
+            before = batch
             if score_field is not None:
                 batch = batch.with_column(score_field, scores)
-            batch = _keep(batch, keep, one.name)
+            batch = _keep(before, batch, keep, one.name, scores)
         return batch
 
 
@@ -151,7 +152,7 @@ class Filter(_FilterStage):
             keep = (
                 one.keep_scores(values) if isinstance(one, DocumentFilter) else [bool(one(value)) for value in values]
             )
-            batch = _keep(batch, _mask(keep, invert), _name(one, self.name))
+            batch = _keep(batch, batch, _mask(keep, invert), _name(one, self.name), values)
         return batch
 
 
@@ -167,9 +168,9 @@ def _mask(keep: Any, invert: bool) -> np.ndarray:
     return ~mask if invert else mask
 
 
-def _keep(batch: DocumentBatch, keep: np.ndarray, name: str) -> DocumentBatch:
+def _keep(before: DocumentBatch, batch: DocumentBatch, keep: np.ndarray, name: str, scores: Any) -> DocumentBatch:
     gone = len(keep) - int(np.count_nonzero(keep))
-    dropped(name, gone)
+    dropped(name, gone, before, keep, scores)
     return batch.filter(keep) if gone else batch
 
 

@@ -16,7 +16,6 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.tasks.json_column import JSON, encoded
 
-_EXCERPT_BYTES = 200
 _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()
 _LIST_OF_NOTHING = pa.list_(pa.null())
@@ -122,8 +121,7 @@ def _parse_one_by_one(lines: bytes, where: Callable[[int, int], str]) -> list[di
             try:
                 records.append(_parse(line))
             except (ValueError, RecursionError) as error:
-                excerpt = line[:_EXCERPT_BYTES].decode(errors="replace")
-                counts.failed(error, source=where(place, number), record=excerpt)
+                counts.failed(error, source=where(place, number), record=line.decode(errors="replace"))
         place += len(line) + 1
     return records
 
