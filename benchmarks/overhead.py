@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from corpus import make_corpus
-from nemo_curator.stages.text.io.reader import JsonlReader
-from nemo_curator.stages.text.io.writer import JsonlWriter
 
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter
+from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks.text_column import TextColumn
 
 

@@ -42,13 +42,12 @@ def plain_loop(source: Path, target: Path) -> None:
 
 
 def curator(source: Path, target: Path, processes: int) -> None:
-    from nemo_curator.stages.text.io.reader import JsonlReader
-    from nemo_curator.stages.text.io.writer import JsonlWriter
-
     from nemo_curator.backends.local import LocalExecutor
     from nemo_curator.pipeline import Pipeline
     from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter
     from nemo_curator.stages.text.filters.heuristic import WordCountFilter
+    from nemo_curator.stages.text.io.reader import JsonlReader
+    from nemo_curator.stages.text.io.writer import JsonlWriter
     from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
     from nemo_curator.stages.text.modifiers.unicode import UnicodeReformatter
 
