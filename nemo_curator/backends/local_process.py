@@ -12,7 +12,7 @@ from loky.backend import get_context
 
 from nemo_curator.backends.local_worker import Order, work
 from nemo_curator.backends.payload import dumps
-from nemo_curator.backends.threads import ONE_THREAD
+from nemo_curator.backends.threads import KEEP_MEMORY, ONE_THREAD
 from nemo_curator.errors import WorkerDiedError
 
 
@@ -23,7 +23,8 @@ class Process:
         context = get_context("loky")
         self.name = name
         self._connection, theirs = context.Pipe()
-        limits = {variable: "1" for variable in ONE_THREAD if variable not in os.environ}
+        settings = {**dict.fromkeys(ONE_THREAD, "1"), **KEEP_MEMORY}
+        limits = {variable: value for variable, value in settings.items() if variable not in os.environ}
         self._process = context.Process(
             target=work, args=(theirs, steps, name, os.getpid()), name=name, daemon=True, env=limits
         )

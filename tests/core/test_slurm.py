@@ -24,7 +24,8 @@ try:
         sys.stdin.read()
 except TimeoutError as error:
     tell(error=str(error))
-tell(restored=before.keys() == os.environ.keys() - {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT"}, cpus=client.num_cpus)
+left_by_ray = {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT"}
+tell(restored=before.keys() - left_by_ray == os.environ.keys() - left_by_ray, cpus=client.num_cpus)
 """
 
 
