@@ -20,7 +20,7 @@ from nemo_curator.utils.find_files import Found, compression_of, each, find_inpu
 from nemo_curator.utils.hash_utils import get_deterministic_hash
 
 T = TypeVar("T")
-DEFAULT_BLOCK_BYTES = 32 * 2**20
+DEFAULT_BLOCK_BYTES = 16 * 2**20
 """What a file may have before it is split, where nothing else is asked for."""
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nemo_curator.tasks.document import to_array
 
-BATCH_BYTES = 32 * 2**20
+BATCH_BYTES = 16 * 2**20
 """A batch is complete when its values take so much memory."""
 OVERHEAD = 64
 """About what Python adds to a value."""

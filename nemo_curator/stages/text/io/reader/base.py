@@ -19,8 +19,8 @@ from nemo_curator.tasks.file_group import FileGroupTask
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH_BYTES = 36 * 2**20
-"""The most bytes of a file that become one batch: a block of 32 MiB, and the line that hangs over its end."""
+BATCH_BYTES = 18 * 2**20
+"""The most bytes of a file that become one batch: a block of 16 MiB, and the line that hangs over its end."""
 
 
 @dataclass

@@ -87,7 +87,7 @@ class JsonlReader(CompositeStage[EmptyTask, DocumentBatch]):
 
 @dataclass
 class JsonlReaderStage(BaseFileReader):
-    """Read JSON Lines into batches of at most about 32 MiB; a line that is no record is set aside."""
+    """Read JSON Lines into batches of at most about 16 MiB; a line that is no record is set aside."""
 
     name: str = "jsonl_reader"
 

@@ -80,7 +80,7 @@ class ParquetReader(CompositeStage[EmptyTask, DocumentBatch]):
 
 @dataclass
 class ParquetReaderStage(BaseFileReader):
-    """Read Parquet into batches of at most about 32 MiB; a file that is damaged is set aside."""
+    """Read Parquet into batches of at most about 16 MiB; a file that is damaged is set aside."""
 
     name: str = "parquet_reader"
 
