@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -60,6 +61,9 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
     finally:
         worker.teardown()
         connection.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the run would wait while the interpreter takes itself apart
 
 
 class LocalWorker:
