@@ -87,7 +87,7 @@ class RemoteStage:
         except CuratorError as error:
             partition.fatal = str(error)
         except Exception:
-            raise
+            raise  # the engine deals with it; what follows is for what is no Exception
         except BaseException:
             # sys.exit ends a worker; in a thread, as Xenna runs this, it would leave the run waiting for ever
             traceback.print_exc()
