@@ -14,6 +14,7 @@ import fsspec
 
 from nemo_curator.errors import CheckpointError
 from nemo_curator.ledger.counts import Failure, StageCount
+from nemo_curator.ledger.files import put_whole
 from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
 from nemo_curator.ledger.stored_tasks import load_tasks, outputs_exist, remove_outputs, store_tasks
 from nemo_curator.stages.base import ProcessingStage
@@ -42,6 +43,7 @@ class Checkpoint:
         self._records: dict[tuple[int, str], dict[str, Any]] = {}
         self._waiting: list[str] = []
         self._attempt = self._part = 0
+        self.is_open = False
         self._flushed = time.monotonic()
 
     def open(self, stages: Sequence[ProcessingStage]) -> dict[str, Any]:
@@ -57,6 +59,7 @@ class Checkpoint:
         self._read_records(was_ended=bool(earlier.get("ended")))
         self._run = {"stages": now, "states": earlier.get("states", {}), "attempts": self._attempt, "ended": False}
         self._write_json("run.json", self._run)
+        self.is_open = True
         return dict(self._run["states"])
 
     def keep_states(self, states: dict[str, Any]) -> None:
@@ -153,12 +156,7 @@ class Checkpoint:
             return None
 
     def _write_json(self, name: str, value: dict[str, Any]) -> None:
-        data = json.dumps(value, indent=1).encode()
-        if not self._is_local():
-            self._fs.pipe_file(f"{self._folder}/{name}", data)
-            return
-        self._fs.pipe_file(f"{self._folder}/.writing-{name}", data)
-        self._fs.mv(f"{self._folder}/.writing-{name}", f"{self._folder}/{name}")
+        put_whole(f"{self.path}/{name}", json.dumps(value, indent=1).encode())
 
 
 def _failed(record: dict[str, Any]) -> bool:

@@ -32,8 +32,11 @@ def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: st
         if isinstance(task, FileGroupTask):
             one |= {"files": task.data, "reader_config": task.reader_config}
         elif isinstance(task, DocumentBatch):
-            one["documents"] = f"tasks/{name}-{number}.arrow"
+            one |= {"documents": f"tasks/{name}-{number}.arrow", "outside": task._outside}
             _write_table(task.to_pyarrow(), fs, f"{folder}/{one['documents']}")
+            if task._absent is not None:
+                one["absent"] = f"tasks/{name}-{number}-absent.arrow"
+                _write_table(task._absent, fs, f"{folder}/{one['absent']}")
         stored.append(one)
     return stored
 
@@ -68,9 +71,12 @@ def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
         config = {key: tuple(value) if key == "byte_range" else value for key, value in one["reader_config"].items()}
         task = FileGroupTask(one["dataset_name"], one["files"], reader_config=config, _metadata=one["metadata"])
     else:
-        with fs.open(f"{folder}/{one['documents']}", "rb") as file:
-            table = pa.ipc.open_stream(file).read_all()
-        task = DocumentBatch.from_arrow(table, dataset_name=one["dataset_name"], metadata=one["metadata"])
+        table = _read_table(fs, f"{folder}/{one['documents']}")
+        absent = _read_table(fs, f"{folder}/{one['absent']}") if "absent" in one else None
+        task = DocumentBatch.from_arrow(
+            table, dataset_name=one["dataset_name"], metadata=one["metadata"], absent=absent
+        )
+        task._outside = one["outside"]
     task.task_id, task._source_id, task._elided = one["task_id"], one["source_id"], one["elided"]
     return task
 
@@ -84,9 +90,12 @@ def _write_table(table: pa.Table, fs: AbstractFileSystem, path: str) -> None:
     fs.pipe_file(path, sink.getvalue().to_pybytes())
 
 
+def _read_table(fs: AbstractFileSystem, path: str) -> pa.Table:
+    with fs.open(path, "rb") as file:
+        return pa.ipc.open_stream(file).read_all()
+
+
 def _is_storable(task: Task) -> bool:
-    if isinstance(task, DocumentBatch) and task._absent is not None:
-        return False  # which keys a record lacks is in no Arrow file
     return type(task) in (FileGroupTask, DocumentBatch) and _is_plain(task._metadata)
 
 
