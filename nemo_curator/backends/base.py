@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.backends.failed_task_markers import record_failed_tasks
 from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.backends.slurm_array import open_shard
 from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.run import Run
@@ -137,8 +139,10 @@ class BaseExecutor(ABC):
         start = time.perf_counter()
         run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
         self.last_run = run
+        shard = open_shard(plan, checkpoint)
+        checkpoint = shard.checkpoint
         states = checkpoint.open(plan.stages) if checkpoint else {}
-        tasks = start_tasks(plan, initial_tasks, run)
+        tasks = shard.take(plan, start_tasks(plan, initial_tasks, run))
         _check_inputs_stay(plan, tasks)
         if checkpoint and plan.segments:
             sources = {one.id: list(one.tasks) for one in _partitions(plan.segments[0], tasks)}
@@ -154,7 +158,11 @@ class BaseExecutor(ABC):
         run.seconds = time.perf_counter() - start
         if checkpoint:
             checkpoint.end()
-        run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
+        try:
+            run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
+        finally:
+            record_failed_tasks(run)
+        shard.complete()
         return tasks
 
     def _run(
