@@ -70,7 +70,7 @@ class SlurmArrayConfig:
         total = _number("SLURM_ARRAY_TASK_COUNT") if total is None else total
         if index is None or total is None:
             raise ValueError(
-                f"{ENABLED}={os.environ.get(ENABLED, '')}, but this is no job of a Slurm array, and not both "
+                "asked for a shard of the data set, but this is no job of a Slurm array, and not both "
                 f"{SHARD_INDEX} and {TOTAL_SHARDS} are set; submit with sbatch --array, or set both"
             )
         minimum = _number(MINIMUM_SHARD_INDEX)
@@ -273,8 +273,8 @@ def _join_array(checkpoint_path: str, config: SlurmArrayConfig) -> None:
     """Note how many shards there are, or raise if the checkpoint belongs to an array with others."""
     array = _array(config)
     write_json_atomically_if_absent(_array_file(checkpoint_path), {**array, "sources": ""})
-    found = _read_array(checkpoint_path) or {}
-    if not array.items() <= found.items():
+    found = _read_array(checkpoint_path)
+    if found is not None and not array.items() <= found.items():
         raise CheckpointError(
             f"{checkpoint_path} belongs to an array of {found['total_shards']} shards from index "
             f"{found['minimum_shard_index']}; this is shard {config.shard_index} of {config.total_shards} from index "
