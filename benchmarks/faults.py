@@ -176,9 +176,8 @@ def run_trials(source: Path, executor: str, count: int, draw: random.Random) -> 
     for victim in ("worker", "driver"):
         lost = [trial.seconds - seconds for trial in done if trial.killed == victim]
         if lost:
-            print(
-                f"  a killed {victim} cost {statistics.median(lost):.1f} s (median of {len(lost)}; most {max(lost):.1f} s)"
-            )
+            middle, most = statistics.median(lost), max(lost)
+            print(f"  a killed {victim} cost {middle:.1f} s (median of {len(lost)}; most {most:.1f} s)")
     return same == len(trials)
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.backends.failed_task_markers import record_failed_tasks
 from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.backends.slurm_array import Shard, open_shard
 from nemo_curator.backends.watchdog import watched
 from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
@@ -152,8 +154,9 @@ class BaseExecutor(ABC):
             plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
         )
         start = time.perf_counter()
+        shard = open_shard(plan, checkpoint)
         try:
-            tasks = self._run_plan(plan, initial_tasks, run, checkpoint, rejects)
+            tasks = self._run_plan(plan, initial_tasks, run, shard, rejects)
             run.seconds = time.perf_counter() - start
             run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         except BaseException as error:
@@ -161,8 +164,10 @@ class BaseExecutor(ABC):
             raise
         finally:
             run.seconds = time.perf_counter() - start
-            if checkpoint and checkpoint.is_open:
-                run.save(checkpoint.path)
+            record_failed_tasks(run)
+            if shard.checkpoint and shard.checkpoint.is_open:
+                run.save(shard.checkpoint.path)
+        shard.complete()
         return tasks
 
     def _run_plan(
@@ -170,11 +175,12 @@ class BaseExecutor(ABC):
         plan: Plan,
         initial_tasks: list[Task] | None,
         run: Run,
-        checkpoint: Checkpoint | None,
+        shard: Shard,
         rejects: Rejects | None,
     ) -> list[Task]:
+        checkpoint = shard.checkpoint
         states = checkpoint.open(plan.stages) if checkpoint else {}
-        tasks = start_tasks(plan, initial_tasks, run)
+        tasks = shard.take(plan, start_tasks(plan, initial_tasks, run))
         _check_inputs_stay(plan, tasks)
         if checkpoint and plan.segments:
             sources = {one.id: list(one.tasks) for one in _partitions(plan.segments[0], tasks)}
