@@ -222,6 +222,8 @@ class BaseExecutor(ABC):
         kept = [one for one in earlier if one is not None]
         there = {one.index for one in kept}
         left = [one for one in partitions if one.index not in there]
+        if left and checkpoint:
+            checkpoint.forget_after(number)
         done = self.run_segment(segment, left) if left else iter(())
         try:
             return _gathered(chain(kept, _recorded(number, done, checkpoint)), run, self._most_held())
