@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
 
 if TYPE_CHECKING:
     from nemo_curator.ledger.counts import StageCount
@@ -43,17 +45,10 @@ class Rejects:
         lines = [json.dumps(line, ensure_ascii=False, default=str) for line in self._kept(counts)]
         if not lines:
             return
-        import fsspec
-
-        fs, folder = fsspec.core.url_to_fs(self.path)
+        fs, folder = locate(self.path)
         name = f"{partition.replace('/', '_')}-{place}.jsonl"
         data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
-        if "file" not in fs.protocol:
-            fs.pipe_file(f"{folder}/{name}", data)
-            return
-        fs.makedirs(folder, exist_ok=True)
-        fs.pipe_file(f"{folder}/.writing-{os.getpid()}-{name}", data)
-        fs.mv(f"{folder}/.writing-{os.getpid()}-{name}", f"{folder}/{name}")
+        put(fs, f"{folder}/{name}", data)
 
     def _kept(self, counts: Iterable[StageCount]) -> Iterator[dict[str, Any]]:
         for count in counts:
