@@ -52,10 +52,10 @@ def output_storages(stages: Sequence[ProcessingStage]) -> Storages:
     """How the folders are reached that stages write to; what is remembered of them is forgotten."""
     found = {}
     for stage in stages:
-        settings = getattr(stage, "write_kwargs", None)
-        if settings is not None and hasattr(stage, "path"):
+        options = getattr(stage, "storage_options", None) or getattr(stage, "write_kwargs", {}).get("storage_options")
+        if hasattr(stage, "path"):
             folder = str(stage.path).rstrip("/")
-            found[folder] = dict(settings.get("storage_options") or {})
+            found[folder] = dict(options or {})
             locate(folder, found[folder])[0].invalidate_cache()
     return found
 
