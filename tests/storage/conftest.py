@@ -31,11 +31,18 @@ def moto_port():
         process.wait()
 
 
-@pytest.fixture
-def proxy(moto_port):
-    proxy = Proxy(moto_port)
+@pytest.fixture(scope="session")
+def session_proxy(moto_port):
+    proxy = Proxy(moto_port)  # one port for all: fsspec keeps file systems, whatever the environment says by then
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def proxy(session_proxy):
+    """A proxy before the object store that makes no trouble until it is told to."""
+    session_proxy.make()
+    return session_proxy
 
 
 @pytest.fixture

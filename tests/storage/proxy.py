@@ -12,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-SLOW_DOWN = (
-    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>Please reduce your request rate.</Message>'
-    b"<RequestId>1</RequestId></Error>"
-)
-KINDS = ("500", "503", "cut", "drop", "slow")
+ANSWER = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>%s</Message></Error>'
+CODES = {
+    "403": (b"SignatureDoesNotMatch", b"The request signature we calculated does not match."),
+    "500": (b"InternalError", b"We encountered an internal error. Please try again."),
+    "503": (b"SlowDown", b"Please reduce your request rate."),
+}
 
 
 @dataclass
@@ -24,11 +25,13 @@ class Trouble:
     """What goes wrong: shares of the requests by kind, drawn from a seed, or always for what is about some keys.
 
     `500` and `503` answer so; `cut` ends the connection in the middle of the body, `drop` before the answer; `slow`
-    waits a little. A share of `persistent` keys always answers 500.
+    waits a little. A path that holds one of `persistent` always answers 500, and one who signs with a key of `refused`
+    gets what S3 answers to a wrong signature.
     """
 
     shares: dict[str, float] = field(default_factory=dict)
     persistent: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     seed: int = 0
 
@@ -60,16 +63,18 @@ class Proxy:
         self._server.server_close()
         self._thread.join()
 
-    def choose(self, method: str, path: str) -> str | None:
+    def choose(self, method: str, path: str, signed: str) -> str | None:
         with self._lock:
             self.seen.append(f"{method} {unquote(path)}")
             self.counts["requests"] += 1
-            kind = self._kind(method, unquote(path))
+            kind = self._kind(method, unquote(path), signed)
             if kind:
                 self.counts[kind] += 1
             return kind
 
-    def _kind(self, method: str, path: str) -> str | None:
+    def _kind(self, method: str, path: str, signed: str) -> str | None:
+        if any(f"Credential={key}/" in signed for key in self.trouble.refused):
+            return "403"
         if method not in self.trouble.methods:
             return None
         if any(key in path for key in self.trouble.persistent):
@@ -98,11 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kind = self.proxy.choose(self.command, self.path)
+        kind = self.proxy.choose(self.command, self.path, self.headers.get("Authorization", ""))
         if kind == "drop":
             self.close_connection = True
-        elif kind in ("500", "503"):
-            self._answer(int(kind), {}, SLOW_DOWN % {"500": b"InternalError", "503": b"SlowDown"}[kind])
+        elif kind in CODES:
+            self._answer(int(kind), {}, ANSWER % CODES[kind])
         else:
             if kind == "slow":
                 time.sleep(0.3)

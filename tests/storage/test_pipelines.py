@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.errors import CuratorError, RunFailedError
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.deduplication.buckets import BucketSource, BucketWriter, read_bucket
+from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.tasks import EmptyTask
 from tests.storage.conftest import SECRET
 from tests.storage.job import job
 
@@ -164,3 +169,43 @@ def test_memory_is_a_storage_like_any_other(tmp_path, undisturbed):
             )
             assert found(fs, f"{root}/{kind}") == undisturbed(kind)
         assert len(found(fs, f"{root}/rejected-{kind}")) == FILES
+
+
+def test_buckets_are_written_and_read_over_a_storage_that_fails_now_and_then(filled, options, variables, proxy):
+    _, bucket = filled
+    proxy.make(shares=SHARES, seed=21)
+    stages = [
+        JsonlReader(f"{bucket}/in", read_kwargs={"storage_options": options}),
+        BucketWriter(f"{bucket}/buckets", "text", 4, storage_options=options),
+    ]
+    for _ in range(2):
+        Pipeline("bucket", stages=stages).run(LocalExecutor(num_workers=2), checkpoint_path=f"{bucket}/checkpoint")
+    tasks = BucketSource(f"{bucket}/buckets", options).process(EmptyTask())
+    texts = [read_bucket(task, ["text"], options)["text"].to_pylist() for task in tasks]
+    assert len(texts) == 4
+    assert sorted(text for some in texts for text in some) == sorted(
+        json.loads(line)["text"] for number in range(FILES) for line in lines(number).splitlines()
+    )
+    assert sum(proxy.counts[kind] for kind in SHARES) > 5
+
+
+def test_wrong_credentials_are_one_error_at_once(filled, options, proxy):
+    _, bucket = filled
+    proxy.make(refused=("wrong",))
+    pipeline = job(f"{bucket}/in", f"{bucket}/out", "jsonl", storage_options={**options, "key": "wrong"})
+    with pytest.raises(CuratorError, match=rf"cannot look at {bucket}/in: PermissionError.*check the cred") as told:
+        pipeline.run(LocalExecutor(num_workers=0))
+    assert SECRET not in str(told.value)
+    assert proxy.counts["requests"] == proxy.counts["403"] == 1
+
+
+@pytest.mark.ray
+def test_ray_actors_read_and_write_a_storage_that_fails_now_and_then(
+    filled, options, variables, proxy, undisturbed, ray_cluster
+):
+    fs, bucket = filled
+    proxy.make(shares=SHARES, seed=31)
+    pipeline = job(f"{bucket}/in", f"{bucket}/out", "jsonl", storage_options=options, modifier=str.upper)
+    pipeline.run(RayActorPoolExecutor(), checkpoint_path=f"{bucket}/checkpoint")
+    proxy.make()
+    assert found(fs, f"{bucket}/out") == undisturbed("jsonl")
