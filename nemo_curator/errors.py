@@ -16,6 +16,10 @@ class InputError(CuratorError, ValueError):
     """The input is missing, empty or not what the reader reads."""
 
 
+class StorageError(CuratorError, OSError):
+    """Files could not be read, written or listed, and trying again did not help. The data may be there, and whole."""
+
+
 class StageSetupError(CuratorError, RuntimeError):
     """A stage could not be set up on a worker; nothing has been read by that worker."""
 

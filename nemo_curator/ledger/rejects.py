@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nemo_curator.ledger.files import put_whole
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
 
 if TYPE_CHECKING:
     from nemo_curator.ledger.counts import StageCount
@@ -45,8 +46,10 @@ class Rejects:
         lines = [json.dumps(line, ensure_ascii=False, default=str) for line in self._kept(counts)]
         if not lines:
             return
+        fs, folder = locate(self.path)
         name = f"{partition.replace('/', '_')}-{place}.jsonl"
-        put_whole(f"{self.path}/{name}", "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+        data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
+        put(fs, f"{folder}/{name}", data)
 
     def _kept(self, counts: Iterable[StageCount]) -> Iterator[dict[str, Any]]:
         for count in counts:

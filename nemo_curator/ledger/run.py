@@ -15,8 +15,9 @@ import pyarrow as pa
 from nemo_curator import __version__
 from nemo_curator.errors import LedgerError, RunFailedError
 from nemo_curator.ledger.counts import Failure, StageCount
-from nemo_curator.ledger.files import put_whole
 from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
 
 LEDGER, PARTITIONS = "ledger.json", "ledger.parquet"
 _COLUMNS = ("stage", "rows in", "rows out", "dropped", "failed", "seconds")
@@ -131,10 +132,11 @@ class Run:
         """Write the account to a folder or URL: the run as `ledger.json`, every partition as `ledger.parquet`."""
         import pyarrow.parquet as pq
 
-        put_whole(f"{os.fspath(folder)}/{LEDGER}", json.dumps(self.to_dict(), indent=1).encode())
+        fs, place = locate(os.fspath(folder))
+        put(fs, f"{place}/{LEDGER}", json.dumps(self.to_dict(), indent=1).encode())
         sink = pa.BufferOutputStream()
         pq.write_table(self.partition_table(), sink, compression="zstd")
-        put_whole(f"{os.fspath(folder)}/{PARTITIONS}", sink.getvalue().to_pybytes())
+        put(fs, f"{place}/{PARTITIONS}", sink.getvalue().to_pybytes())
 
     def all_failures(self) -> Iterator[Failure]:
         """Lost partitions, then samples of the records that failed in each stage."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.find_files import local_path
+from nemo_curator.utils.client_utils import is_remote_url, local_path
+from nemo_curator.utils.storage import ask, locate
 
 
 def write_json_atomically(path: str | os.PathLike, value: Any) -> None:
@@ -68,10 +68,8 @@ def _draft(path: str | os.PathLike, value: Any) -> Iterator[tuple[Path, Path]]:
 
 
 def _put(url: str, value: Any, mode: str) -> None:
-    from fsspec.core import url_to_fs
-
-    fs, place = url_to_fs(url)
-    fs.pipe_file(place, _encoded(value), mode=mode)
+    fs, place = locate(url)
+    ask(fs, "pipe_file", place, _encoded(value), mode=mode)
 
 
 def _encoded(value: Any) -> bytes:

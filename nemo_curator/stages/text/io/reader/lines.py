@@ -9,12 +9,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
-import fsspec
 import zstandard
 
 from nemo_curator.errors import InputError
-from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.find_files import compression_of, local_path
+from nemo_curator.utils.find_files import compression_of
+from nemo_curator.utils.storage import open_bytes
 
 CHUNK_BYTES = 2**20
 STEP_BYTES = 2**14
@@ -84,14 +83,6 @@ def whole_lines(chunks: Iterable[bytes], start: int = 0, stop: int | None = None
         place += len(chunk)
     if any(held):
         yield held_at, b"".join(held)
-
-
-def open_bytes(path: str, storage_options: dict[str, Any] | None = None) -> BinaryIO:
-    """Open a file or URL as it is, without looking through compression."""
-    if not is_remote_url(path):
-        return local_path(path).open("rb", buffering=0)
-    fs, place = fsspec.core.url_to_fs(path, **(storage_options or {}))
-    return fs.open(place, "rb")
 
 
 def _chunks(file: BinaryIO, path: str, start: int, stop: int | None, compression: str | None) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -162,7 +163,7 @@ class ParquetReaderStage(BaseFileReader):
     def _open(self, path: str) -> Any:
         if is_remote_url(path):
             return open_bytes(path, self.read_kwargs.get("storage_options"))
-        return pa.OSFile(str(local_path(path)))
+        return pa.OSFile(os.fsencode(local_path(path)))
 
 
 def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
