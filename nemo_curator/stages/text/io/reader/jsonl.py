@@ -180,13 +180,12 @@ def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:
 
 
 def _refuse_other_json(head: bytes, path: str) -> None:
-    """Raise if a file is JSON, but not one object a line. One damaged line before others that are does not make it so."""
-    if not head.removeprefix(_BOM).lstrip().startswith((b"[", b"{\n", b"{\r")):
-        return
+    """Raise if a file is JSON, but not one object a line. A damaged first line among good ones does not make it so."""
     first, *others = head.removeprefix(_BOM).lstrip().split(b"\n", 3)
-    if first.startswith(b"[") and not (len(first.strip()) > 1 and any(map(_is_object, others[:1]))):
+    is_array = first.startswith(b"[") and (first.rstrip() == b"[" or not any(map(_is_object, others[:1])))
+    if is_array:
         raise InputError(f"{path} is a JSON array; wanted one object a line, which jq -c '.[]' makes of it")
-    if first.rstrip() == b"{" and others != [b""] and not any(map(_is_object, others[1:2])):
+    if first.rstrip() == b"{" and any(others) and not any(map(_is_object, others[1:2])):
         raise InputError(f"{path} holds an object over several lines; wanted one a line, which jq -c . makes of it")
 
 

@@ -137,6 +137,8 @@ def _joined(parts: list[pa.Array]) -> pa.Array:
 
 
 def _cast(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    if part.type == pa.null():
+        return pa.nulls(len(part), kind)
     return _json_of(part.to_pylist()) if kind == JSON else part.cast(kind)
 
 
