@@ -133,6 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data[:only])
+            self.proxy.counts["bytes"] += len(data)
         if only is not None:
             self.close_connection = True
 
