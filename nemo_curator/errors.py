@@ -28,6 +28,10 @@ class WorkerDiedError(CuratorError):
     """A worker process ended without being told to."""
 
 
+class MemoryLimitError(CuratorError):
+    """A partition needs more memory than the run may use."""
+
+
 class RunFailedError(CuratorError, RuntimeError):
     """The run went through, and more records failed than allowed. What was written stays."""
 

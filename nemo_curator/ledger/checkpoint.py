@@ -43,6 +43,7 @@ class Checkpoint:
         self._records: dict[tuple[int, str], dict[str, Any]] = {}
         self._waiting: list[str] = []
         self._attempt = self._part = 0
+        self.is_open = False
         self._flushed = time.monotonic()
 
     def open(self, stages: Sequence[ProcessingStage]) -> dict[str, Any]:
@@ -62,6 +63,7 @@ class Checkpoint:
         self._read_records(was_ended=bool(earlier.get("ended")))
         self._run = {"stages": now, "states": earlier.get("states", {}), "attempts": self._attempt, "ended": False}
         self._write_json("run.json", self._run)
+        self.is_open = True
         return dict(self._run["states"])
 
     def keep_states(self, states: dict[str, Any]) -> None:
@@ -81,8 +83,13 @@ class Checkpoint:
         what = f"{len(changed)} partitions have changed and {len(gone)} are gone"
         self._refuse(f"the input has changed ({what}): {', '.join(map(str, names[:3]))}")
         for one in [*changed, *gone]:
-            remove_outputs(self._records.pop((0, one)), self._storages)
-        self._records = {key: record for key, record in self._records.items() if key[0] == 0}
+            remove_outputs(self._records[0, one], self._storages)
+        self._drop([(0, one) for one in [*changed, *gone]])
+        self.forget_after(0)
+
+    def forget_after(self, segment: int) -> None:
+        """Forget what was made of this segment, for some of it is made anew: what follows a barrier saw all of it."""
+        self._drop([key for key in self._records if key[0] > segment])
 
     def find(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]] | None:
         """What an earlier attempt made of a partition, if its outputs are still there."""
@@ -132,9 +139,19 @@ class Checkpoint:
                 record = json.loads(line)
             except ValueError:
                 continue  # cut off when the run was ended: the partition is done again
-            self._records[record["segment"], record["id"]] = record
+            for segment, partition in record.get("forgotten", []):
+                self._records.pop((segment, partition), None)
+            if "id" in record:
+                self._records[record["segment"], record["id"]] = record
         if was_ended:  # what failed in a run that came to its end gets another chance
             self._records = {key: record for key, record in self._records.items() if not _failed(record)}
+
+    def _drop(self, keys: list[tuple[int, str]]) -> None:
+        """Forget records, in later attempts too."""
+        if keys:
+            for key in keys:
+                del self._records[key]
+            self._waiting.append(json.dumps({"forgotten": keys}))
 
     def _refuse(self, what: str) -> None:
         if self.on_change == "error":

@@ -34,6 +34,8 @@ def describe_stage(stage: ProcessingStage) -> dict[str, str]:
         for key, value in vars(stage).items()
         if not key.startswith("_") and key not in _NOT_SETTINGS and not _SECRET.fullmatch(key)
     }
+    if (stage.batch_size or 1) > 1:
+        settings["batch_size"] = stage.batch_size  # it says which source partitions travel together
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "name": stage.name} | {
         key: stable_text(value) for key, value in sorted(settings.items())
     }

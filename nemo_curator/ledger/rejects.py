@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nemo_curator.utils.whole_files import put
 if TYPE_CHECKING:
     from nemo_curator.ledger.counts import StageCount
     from nemo_curator.tasks.document import DocumentBatch
+    from nemo_curator.tasks.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,33 @@ def rejected(batch: DocumentBatch, keep: np.ndarray, scores: Any) -> Iterator[tu
         score: Any = None if scores is None else scores[int(row)]
         plain = score.item() if isinstance(score, np.generic) else score
         yield {name: values[at] for name, values in columns.items()}, plain
+
+
+def missing_rows(before: Iterable[Task], after: Iterable[Task], count: int) -> list[dict[str, Any]]:
+    """The rows that a stage left out without saying so, found by what the others still hold.
+
+    None, if it has changed the rows as well, so that more than `count` of them are not to be found.
+    """
+    inputs, outputs = list(map(_rows, before)), list(map(_rows, after))
+    columns = {name for rows in outputs for row in rows[:1] for name in row}
+    left = Counter(_key(row, columns) for rows in outputs for row in rows)
+    missing = []
+    for row in (row for rows in inputs for row in rows):
+        key = _key(row, columns or set(row))
+        if left[key]:
+            left[key] -= 1
+        else:
+            missing.append(row)
+    return missing if len(missing) == count else []
+
+
+def _rows(task: Task) -> list[dict[str, Any]]:
+    if not hasattr(task, "get_columns"):
+        return []
+    batch = cast("DocumentBatch", task)
+    columns = {name: batch.values(name) for name in batch.get_columns()}
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]
+
+
+def _key(row: dict[str, Any], columns: set[str]) -> str:
+    return json.dumps({name: row[name] for name in row if name in columns}, sort_keys=True, default=repr)

@@ -38,8 +38,11 @@ def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: st
         if isinstance(task, FileGroupTask):
             one |= {"files": task.data, "reader_config": task.reader_config}
         elif isinstance(task, DocumentBatch):
-            one["documents"] = f"tasks/{name}-{number}.arrow"
+            one |= {"documents": f"tasks/{name}-{number}.arrow", "outside": task._outside}
             _write_table(task.to_pyarrow(), fs, f"{folder}/{one['documents']}")
+            if task._absent is not None:
+                one["absent"] = f"tasks/{name}-{number}-absent.arrow"
+                _write_table(task._absent, fs, f"{folder}/{one['absent']}")
         stored.append(one)
     return stored
 
@@ -95,9 +98,12 @@ def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
         config = {key: tuple(value) if key == "byte_range" else value for key, value in one["reader_config"].items()}
         task = FileGroupTask(one["dataset_name"], one["files"], reader_config=config, _metadata=one["metadata"])
     else:
-        data = ask(fs, "cat_file", f"{folder}/{one['documents']}")
-        table = pa.ipc.open_stream(data).read_all()
-        task = DocumentBatch.from_arrow(table, dataset_name=one["dataset_name"], metadata=one["metadata"])
+        table = _read_table(fs, f"{folder}/{one['documents']}")
+        absent = _read_table(fs, f"{folder}/{one['absent']}") if "absent" in one else None
+        task = DocumentBatch.from_arrow(
+            table, dataset_name=one["dataset_name"], metadata=one["metadata"], absent=absent
+        )
+        task._outside = one["outside"]
     task.task_id, task._source_id, task._elided = one["task_id"], one["source_id"], one["elided"]
     return task
 
@@ -109,9 +115,11 @@ def _write_table(table: pa.Table, fs: AbstractFileSystem, path: str) -> None:
     put(fs, path, sink.getvalue().to_pybytes())
 
 
+def _read_table(fs: AbstractFileSystem, path: str) -> pa.Table:
+    return pa.ipc.open_stream(ask(fs, "cat_file", path)).read_all()
+
+
 def _is_storable(task: Task) -> bool:
-    if isinstance(task, DocumentBatch) and task._absent is not None:
-        return False  # which keys a record lacks is in no Arrow file
     return type(task) in (FileGroupTask, DocumentBatch) and _is_plain(task._metadata)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
+from nemo_curator.ledger import pulse
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.tasks import Task
 
@@ -179,10 +180,11 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         }
 
     def _log_metric(self, name: str, value: float) -> None:
-        """Attach a number to the statistics of the call that is running."""
+        """Attach a number to the statistics of the call that is running. It is a sign of life, too."""
         self._log_metrics({name: value})
 
     def _log_metrics(self, metrics: dict[str, float]) -> None:
+        pulse.beat()
         self.__dict__.setdefault("_custom_metrics", {}).update(metrics)
 
     @contextmanager

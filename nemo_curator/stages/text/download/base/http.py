@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from nemo_curator import __package_name__, __version__
 from nemo_curator.errors import CuratorError
+from nemo_curator.ledger import pulse
 
 if TYPE_CHECKING:
     from requests import Response
@@ -184,7 +185,9 @@ class _Transfer:
 
 
 def _store(response: Response, file: BinaryIO) -> None:
-    file.writelines(response.raw.stream(CHUNK, decode_content=False))
+    for chunk in response.raw.stream(CHUNK, decode_content=False):
+        file.write(chunk)
+        pulse.beat()
 
 
 def _version_of(response: Response) -> str | None:
