@@ -27,6 +27,7 @@ nemo_curator.pipeline.pipeline Pipeline
 nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
 nemo_curator.stages.base CompositeStage ProcessingStage get_stage_class
 nemo_curator.stages.core ProcessingStage
+nemo_curator.stages.deduplication.buckets BucketSource BucketWriter bucket_of buckets_for read_bucket
 nemo_curator.stages.file_partitioning FilePartitioningStage
 nemo_curator.stages.function_decorators processing_stage
 nemo_curator.stages.function_definitions processing_stage
@@ -66,6 +67,7 @@ nemo_curator.utils.file_utils create_or_overwrite_dir get_all_file_paths_under g
 nemo_curator.utils.grouping pairwise split_by_chunk_size split_into_n_chunks
 nemo_curator.utils.hash_utils get_deterministic_hash
 nemo_curator.utils.performance_utils StagePerfStats StageTimer
+nemo_curator.utils.retries is_transient retrying
 nemo_curator.utils.retry_manifest CompletionManifest CompletionManifestRecord read_completion_manifests
 nemo_curator.utils.split_large_files split_jsonl_file_by_size
 """

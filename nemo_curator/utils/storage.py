@@ -7,6 +7,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import fsspec
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BUFFER_BYTES = 4 * 2**20
-"""How much of a remote file is asked for at once where less is wanted."""
+LEAST_BYTES, MOST_BYTES = 2**18, 2**22
+"""A remote file is asked for four times what is wanted, in these limits: a request costs more than its bytes."""
 
 OBJECT_STORES = {"abfs", "abfss", "az", "cos", "gcs", "gs", "oci", "oss", "s3", "s3a"}
 """Storages whose URLs begin with a bucket, and which have no folders."""
@@ -44,7 +45,9 @@ def locate(path: str, storage_options: dict[str, Any] | None = None) -> tuple[Ab
         return fsspec.core.url_to_fs(path, **options)
     if protocol in ("s3", "s3a"):
         # botocore and s3fs try again by themselves, each 5 times: with us what fails for good would be asked 200 times
-        given = {**fsspec.config.conf.get(protocol, {}), **options}.get("config_kwargs") or {}
+        given = deepcopy(
+            {**fsspec.config.conf.get(protocol, {}), **options}.get("config_kwargs") or {}
+        )  # it changes it
         options["config_kwargs"] = {"retries": {"max_attempts": 0}, **given}
     # not url_to_fs, which takes a name with a double colon for a chain of file systems
     of_url = fsspec.get_filesystem_class(protocol)._get_kwargs_from_urls(path)
@@ -117,19 +120,19 @@ def open_bytes(path: str, storage_options: dict[str, Any] | None = None) -> Bina
         fs.invalidate_cache(fs._parent(place))  # opened again, it must not be what a listing remembers
         return next((info[key] for key in ("ETag", "etag", "LastModified", "mtime") if info.get(key)), info.get("size"))
 
-    file = SteadyFile(path, lambda: fs.open(place, "rb", cache_type="none"), stamp)
-    return cast("BinaryIO", io.BufferedReader(file, BUFFER_BYTES))
+    return cast("BinaryIO", SteadyFile(path, lambda: fs.open(place, "rb", cache_type="none"), stamp, ahead=True))
 
 
 class SteadyFile(io.RawIOBase):
     """A file that is opened again, where it was, when reading it fails for a while.
 
-    `stamp` tells one content of the file from another.
+    `stamp` tells one content of the file from another. With `ahead` more is read than is asked for, and kept.
     """
 
-    def __init__(self, path: str, opening: Callable[[], BinaryIO], stamp: Callable[[Any], Any]):
-        self._path, self._opening, self._stamp = path, opening, stamp
-        self._place = 0
+    def __init__(self, path: str, opening: Callable[[], BinaryIO], stamp: Callable[[Any], Any], *, ahead: bool = False):
+        self._path, self._opening, self._stamp, self._ahead = path, opening, stamp, ahead
+        self._place = self._held_at = 0
+        self._held = b""
         self._file: BinaryIO | None = None
         self._is: Any = None
         self._opened()
@@ -152,7 +155,8 @@ class SteadyFile(io.RawIOBase):
         return self._place
 
     def read(self, size: int | None = -1) -> bytes:
-        data = self._steadily(lambda: self._read(-1 if size is None else size))
+        wanted = -1 if size is None else size
+        data = self._read_ahead(wanted) if self._ahead and wanted > 0 else self._fetch(self._place, wanted)
         self._place += len(data)
         return data
 
@@ -183,18 +187,33 @@ class SteadyFile(io.RawIOBase):
         file = self._opening()
         return file, self._stamp(file)
 
-    def _read(self, size: int) -> bytes:
+    def _read_ahead(self, size: int) -> bytes:
+        at = self._place - self._held_at
+        data = self._held[at : at + size] if at >= 0 else b""
+        while len(data) < size:
+            place, missing = self._place + len(data), size - len(data)
+            more = self._fetch(place, max(missing, min(max(4 * size, LEAST_BYTES), MOST_BYTES)))
+            if not more:
+                break
+            self._held_at, self._held = place, more
+            data += more[:missing]
+        return data
+
+    def _fetch(self, place: int, size: int) -> bytes:
+        return self._steadily(lambda: self._read(place, size))
+
+    def _read(self, place: int, size: int) -> bytes:
         file = self._opened()
         try:
-            file.seek(self._place)
+            file.seek(place)
             data = file.read(size)
         except Exception as error:  # each storage has errors of its own
             self._drop()
             if type(error).__name__ == "FileExpired":  # of s3fs: another etag
                 raise StorageError(f"{self._path} was changed while it was read; {_QUIET}") from error
             raise
-        if not data and size and self._place < (getattr(file, "size", None) or 0):
-            raise ConnectionResetError(f"{self._path} ended after {self._place} bytes")
+        if not data and size and place < (getattr(file, "size", None) or 0):
+            raise ConnectionResetError(f"{self._path} ended after {place} bytes")
         return data
 
     def _steadily(self, do: Callable[[], T]) -> T:

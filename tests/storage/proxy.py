@@ -25,12 +25,14 @@ class Trouble:
     """What goes wrong: shares of the requests by kind, drawn from a seed, or always for what is about some keys.
 
     `500` and `503` answer so; `cut` ends the connection in the middle of the body, `drop` before the answer; `slow`
-    waits a little. A path that holds one of `persistent` always answers 500, and one who signs with a key of `refused`
+    waits a little. A path that holds one of `persistent` always answers 500, once `after` requests for
+    such have passed; one who signs with a key of `refused`
     gets what S3 answers to a wrong signature.
     """
 
     shares: dict[str, float] = field(default_factory=dict)
     persistent: tuple[str, ...] = ()
+    after: int = 0
     refused: tuple[str, ...] = ()
     methods: tuple[str, ...] = ("GET", "HEAD", "PUT", "POST", "DELETE")
     seed: int = 0
@@ -78,7 +80,8 @@ class Proxy:
         if method not in self.trouble.methods:
             return None
         if any(key in path for key in self.trouble.persistent):
-            return "500"
+            self.counts["persistent"] += 1
+            return "500" if self.counts["persistent"] > self.trouble.after else None
         drawn = self._random.random()
         for kind, share in self.trouble.shares.items():
             if drawn < share:
@@ -133,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data[:only])
+            self.proxy.counts["bytes"] += len(data)
         if only is not None:
             self.close_connection = True
 

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
@@ -15,7 +17,8 @@ from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.errors import CuratorError, RunFailedError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.buckets import BucketSource, BucketWriter, read_bucket
-from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
+from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks import EmptyTask
 from tests.storage.conftest import SECRET
 from tests.storage.job import job
@@ -209,3 +212,26 @@ def test_ray_actors_read_and_write_a_storage_that_fails_now_and_then(
     pipeline.run(RayActorPoolExecutor(), checkpoint_path=f"{bucket}/checkpoint")
     proxy.make()
     assert found(fs, f"{bucket}/out") == undisturbed("jsonl")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("nth", [0, 1, 2])
+def test_a_source_that_stops_answering_is_unread_and_not_damaged(store, options, proxy, kind, nth, tmp_path):
+    fs, bucket = store
+    table = pa.table({"text": [f"a text with a few words {n}" for n in range(400_000)]})
+    with fs.open(f"{bucket}/in/a.{kind}", "wb") as file:
+        if kind == "parquet":
+            pq.write_table(table, file, row_group_size=40_000, compression="none", use_dictionary=False)
+        else:
+            file.write(b"".join(b'{"text": "%s"}\n' % text.as_py().encode() for text in table["text"]))
+    reader = {"jsonl": JsonlReader, "parquet": ParquetReader}[kind]
+    options_of_reader = {"read_kwargs": {"storage_options": options}, "files_per_partition": 1}
+    pipeline = Pipeline(
+        "read", stages=[reader(f"{bucket}/in", **options_of_reader), JsonlWriter(str(tmp_path / "out"))]
+    )
+    tasks = pipeline.build()[0].process(EmptyTask())
+    proxy.make(persistent=(f"/a.{kind}",), methods=("GET",), after=nth)
+    with pytest.raises(RunFailedError, match=rf"cannot read s3://.*a\.{kind}.*tried 8 times"):
+        pipeline.run(LocalExecutor(num_workers=0), initial_tasks=tasks, max_failed_fraction=1.0)
+    assert pipeline.last_run.unread == 1
+    assert (nth == 0) == (pipeline.last_run.stages[-1].rows_out == 0)
