@@ -51,6 +51,12 @@ class Rejects:
         data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
         put(fs, f"{folder}/{name}", data)
 
+    def clear_up(self) -> None:
+        """Delete what workers that were killed left half written."""
+        from nemo_curator.utils.whole_files import remove_leftovers
+
+        remove_leftovers(self.path)
+
     def _kept(self, counts: Iterable[StageCount]) -> Iterator[dict[str, Any]]:
         for count in counts:
             kept: Counter[tuple[str, str | None]] = Counter()
