@@ -106,4 +106,11 @@ def _rows(task: Task) -> list[dict[str, Any]]:
 
 
 def _key(row: dict[str, Any], columns: set[str]) -> str:
-    return json.dumps({name: row[name] for name in row if name in columns}, sort_keys=True, default=repr)
+    return json.dumps({name: _plain(row[name]) for name in row if name in columns}, sort_keys=True, default=repr)
+
+
+def _plain(value: Any) -> Any:
+    """The same for what pandas does not tell apart: nulls, and numbers beside nulls."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return None if isinstance(value, float) and value != value else value
