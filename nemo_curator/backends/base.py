@@ -110,8 +110,8 @@ class StageWorker:
                 partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
             if partition.rejects:
                 partition.rejects.write(partition.id, first, counts)
-        except (CuratorError, MemoryError) as error:
-            partition.fatal = str(error) or f"{type(error).__name__} in {self.physical.name}"
+        except (CuratorError, MemoryError, OSError) as error:
+            partition.fatal = f"{self.physical.name}: {error or type(error).__name__}"
         return partition
 
     def teardown(self) -> None:

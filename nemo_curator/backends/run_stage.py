@@ -20,6 +20,10 @@ from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import FailedTask, NoneTask, SentinelTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.performance_utils import StagePerfStats
+from nemo_curator.utils.retries import retrying
+
+STAGE_ATTEMPTS = 4
+"""How often a stage is called on a batch while a storage or service that it asks does not answer."""
 
 
 def run_chain(stages: list[ProcessingStage], tasks: Iterable[Task], counts: list[StageCount]) -> Iterator[Task]:
@@ -74,7 +78,9 @@ def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -
         yield from run_stage(stage, group, count)
 
 
-def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
+def _results(
+    stage: ProcessingStage, tasks: list[Task], count: StageCount, attempts: int = STAGE_ATTEMPTS
+) -> Iterator[Task]:
     usable = []
     for task in tasks:
         if stage.validate_input(task):
@@ -85,10 +91,8 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
             _refuse(stage, task, count)
     if not usable:
         return
-    attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
     try:
-        with counting(attempt):
-            results = _call(stage, usable)
+        results, attempt = _call_steadily(stage, usable, count, attempts)
     except MissingExtraError:
         raise
     except Exception as error:  # whatever a user's function raises is set aside with its rows
@@ -103,6 +107,19 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
         elif result is not None and not isinstance(result, NoneTask):
             yield result
     _take_reports(count, attempt)
+
+
+def _call_steadily(
+    stage: ProcessingStage, tasks: list[Task], count: StageCount, attempts: int
+) -> tuple[Any, StageCount]:
+    """Call the stage, again while what it asks does not answer; what it reports of attempts that fail is forgotten."""
+
+    def call() -> tuple[Any, StageCount]:
+        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
+        with counting(attempt):
+            return _call(stage, tasks), attempt
+
+    return retrying(call, attempts=attempts)
 
 
 def _call(stage: ProcessingStage, tasks: list[Task]) -> list[Any] | Iterator[Any]:
@@ -164,14 +181,14 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
     """Try the parts of what failed, down to one row where the stage treats rows by themselves."""
     if len(tasks) > 1:
         for task in tasks:
-            yield from _results(stage, [task], count)
+            yield from _results(stage, [task], count, attempts=1)
         return
     task = tasks[0]
     rows = task.num_items
     if isinstance(task, DocumentBatch) and rows > 1 and _may_be_cut(stage, error):
         half = rows // 2
         parts = [task.slice(0, half), task.slice(half, rows - half)]
-        made = [result for part in parts for result in _results(stage, [part], count)]
+        made = [result for part in parts for result in _results(stage, [part], count, attempts=1)]
         if made:
             yield concat_batches(cast("list[DocumentBatch]", made))
         return

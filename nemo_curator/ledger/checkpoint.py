@@ -144,7 +144,7 @@ class Checkpoint:
             if "id" in record:
                 self._records[record["segment"], record["id"]] = record
         if was_ended:  # what failed in a run that came to its end gets another chance
-            self._records = {key: record for key, record in self._records.items() if not _failed(record)}
+            self._drop([key for key, record in self._records.items() if _failed(record)])
 
     def _drop(self, keys: list[tuple[int, str]]) -> None:
         """Forget records, in later attempts too."""

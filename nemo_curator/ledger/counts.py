@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 import traceback
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
+from nemo_curator.utils.retries import is_unreachable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,12 +158,15 @@ def seen(rows: int, nbytes: int = 0) -> None:
         count.bytes_read += nbytes
 
 
-def unread(error: OSError, *, source: str) -> None:
-    """Report a source that could not be read to its end. Nobody knows how many rows are missing: the run will fail."""
-    failed(error, source=source)
+def cut_short(error: Exception, *, source: str, rows: int = 1) -> None:
+    """Report a source that ends early: it is damaged, or its storage fails and with it the run, whatever is allowed.
+
+    `rows` are those that are known to be missing.
+    """
+    seen(rows)
+    failed(error, source=source, rows=rows)
     count = _open.get()
-    if count is not None:
-        count.rows_seen = (count.rows_seen or 0) + 1
+    if count is not None and is_unreachable(error):
         count.unread += 1
 
 
@@ -173,14 +178,19 @@ def written(rows: int, nbytes: int = 0) -> None:
         count.bytes_written += nbytes
 
 
+def without_login(text: str) -> str:
+    """A text in which URLs hold neither name nor password."""
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
 def describe(stage: str, error: BaseException, *, source: str, record: Any = None, rows: int = 1) -> Failure:
     """Put an exception into words, for it may not survive the way to another process."""
     return Failure(
         stage=stage,
         source=source,
         error=type(error).__name__,
-        message=str(error),
+        message=without_login(str(error)),
         record="" if record is None else _excerpt.repr(record),
         rows=rows,
-        details="".join(traceback.format_exception(error)[-8:]),
+        details=without_login("".join(traceback.format_exception(error)[-8:])),
     )

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from nemo_curator.ledger.counts import without_login
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
@@ -56,7 +57,7 @@ def changed_settings(before: list[dict[str, str]], now: list[dict[str, str]]) ->
 def stable_text(value: Any, depth: int = 6) -> str:
     """A text that is equal for equal values, in every process; of a function its code counts, not its address."""
     if isinstance(value, str):
-        return repr(re.sub(r"://[^/@\s]+@", "://", value))  # the name and password of a URL
+        return repr(without_login(value))
     if isinstance(value, int | float | bool | bytes | type(None)):
         return repr(value)
     if depth == 0:

@@ -62,6 +62,11 @@ def is_transient(error: BaseException) -> bool:
     return any(_is_of_connection(one) or _status(one) in _STATUSES for one in _chain(error))
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Whether reading failed for where the data is, and not for what it is: Arrow calls damage an OSError, too."""
+    return isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno is not None)
+
+
 def retrying(
     do: Callable[[], T],
     *,

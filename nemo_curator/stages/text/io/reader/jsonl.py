@@ -167,8 +167,7 @@ class JsonlReaderStage(BaseFileReader):
                 yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:
-            counts.seen(1)
-            counts.failed(error, source=_name(path, place if start else None, line))
+            counts.cut_short(error, source=_name(path, place if start else None, line))
 
     def _opening(self) -> dict[str, Any]:
         return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}

@@ -161,6 +161,7 @@ class ParquetReaderStage(BaseFileReader):
                 for group in range(file.num_row_groups) if row_groups is None else row_groups:
                     place = f"{path}, row group {group}"
                     _check_counts(file.metadata, group)
+                    counts.seen(0, _stored_bytes(file.metadata, group, names))
                     for batch in self._scan(file, source, group, names):
                         table = _without_nonsense(_table(batch, wanted), path, read)
                         counts.seen(batch.num_rows)
@@ -171,8 +172,7 @@ class ParquetReaderStage(BaseFileReader):
                     raise InputError(f"{path} holds {read} rows; its footer says {promised}")
         except _DAMAGE as error:
             rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
-            counts.seen(rows)
-            counts.failed(error, source=f"{place}, after row {read}" if read else place, rows=rows)
+            counts.cut_short(error, source=f"{place}, after row {read}" if read else place, rows=rows)
 
     def _scan(self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
         rows = _rows_at_once(file.metadata)
@@ -292,6 +292,11 @@ def _check_counts(footer: pq.FileMetaData, row_group: int) -> None:
         is_flat = footer.schema.column(at).max_repetition_level == 0
         if values < group.num_rows or (is_flat and values > group.num_rows):
             raise InputError(f"row group {row_group} has {group.num_rows} rows, but {values} values in a column")
+
+
+def _stored_bytes(footer: pq.FileMetaData, group: int, names: list[str]) -> int:
+    chunks = [footer.row_group(group).column(at) for at in range(footer.num_columns)]
+    return sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names)
 
 
 def _rows_at_once(footer: pq.FileMetaData) -> int:

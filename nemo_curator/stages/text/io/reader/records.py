@@ -59,7 +59,7 @@ def parse_lines(
         found = None
     if found is None:
         return columns_of(_parse_one_by_one(lines, where), fields)
-    counts.seen(count)
+    counts.seen(count, len(lines))
     return found
 
 
@@ -154,7 +154,7 @@ def _parse_one_by_one(lines: bytes, where: Callable[[int, int], str]) -> list[di
     records, place = [], 0
     for number, line in enumerate(lines.split(b"\n")):
         if not line.isspace() and line:
-            counts.seen(1)
+            counts.seen(1, len(line) + 1)
             try:
                 records.append(_parse(line))
             except (*_NO_RECORD, MemoryError) as error:

@@ -85,7 +85,8 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         path = f"{self._folder or absolute(self.path)}/{file_name(task)}{self._run}.{self.file_extension.lstrip('.')}"
         with appearing_whole(path) as place:
             self.write_data(batch, place)
-        counts.written(batch.num_items)
+            size = 0 if is_remote_url(place) else Path(place).stat().st_size
+        counts.written(batch.num_items, size)
         metadata = {**task._metadata, "format": self.file_extension, "num_rows": batch.num_items}
         return FileGroupTask(dataset_name=task.dataset_name, data=[path], _metadata=metadata)
 
@@ -93,7 +94,9 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         """Write a file; to an object store in one go."""
         if is_remote_url(path):
             fs, place = locate(path, self.write_kwargs.get("storage_options"))
-            ask(fs, "pipe_file", place, b"".join(pieces))
+            data = b"".join(pieces)
+            ask(fs, "pipe_file", place, data)
+            counts.written(0, len(data))
         else:
             with Path(path).open("wb") as file:
                 file.writelines(pieces)
