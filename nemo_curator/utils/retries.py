@@ -44,7 +44,8 @@ _NETWORK = {
 """Errors of connections by the package that raises them; their names are compared, so that none need be imported."""
 _TRUST = {"SSLError", "SSLCertVerificationError", "ClientConnectorCertificateError"}
 """A connection that is not trusted fails the same way each time."""
-_DECIDED = (StorageError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_ABOUT_NAMES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""Answers, unless they are made of another error: fsspec says of every page that it cannot get that it is not there."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -54,7 +55,7 @@ def is_transient(error: BaseException) -> bool:
     permission, a full disk, an `OSError` without a number (a broken picture, say) and a StorageError, which has been
     tried again, stay as they are.
     """
-    if isinstance(error, _DECIDED):
+    if isinstance(error, StorageError) or (isinstance(error, _ABOUT_NAMES) and error.__cause__ is None):
         return False
     answers = [found for one in _chain(error) if (found := _answer(one)) is not None]
     if answers:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import count
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import fsspec
@@ -65,10 +66,9 @@ def ask(fs: AbstractFileSystem, method: str, place: str, *args: Any, **settings:
     start = time.monotonic()
     try:
         return retrying(lambda: getattr(fs, method)(place, *args, **settings))
-    except _ABOUT_NAMES:
-        raise
     except Exception as error:  # each storage has errors of its own
-        if isinstance(error, StorageError) or not _is_of_storage(error) or is_local(fs):
+        is_answer = isinstance(error, _ABOUT_NAMES) and not is_transient(error)
+        if is_answer or isinstance(error, StorageError) or not _is_of_storage(error) or is_local(fs):
             raise
         tried = time.monotonic() - start
         raise failed_for_good(_VERBS.get(method, "look at"), fs.unstrip_protocol(place), error, tried) from error
@@ -114,13 +114,18 @@ def open_bytes(path: str, storage_options: dict[str, Any] | None = None) -> Bina
     if not is_remote_url(path):
         return cast("BinaryIO", SteadyFile(path, lambda: local_path(path).open("rb", buffering=0), _local_stamp))
     fs, place = locate(path, storage_options)
+    times = count()
+
+    def opening() -> BinaryIO:
+        if next(times):  # opened again, it must not be what a listing remembers
+            fs.invalidate_cache(fs._parent(place))
+        return fs.open(place, "rb", cache_type="none")
 
     def stamp(file: Any) -> Any:
         info = getattr(file, "details", None) or fs.info(place)
-        fs.invalidate_cache(fs._parent(place))  # opened again, it must not be what a listing remembers
         return next((info[key] for key in ("ETag", "etag", "LastModified", "mtime") if info.get(key)), info.get("size"))
 
-    return cast("BinaryIO", SteadyFile(path, lambda: fs.open(place, "rb", cache_type="none"), stamp, ahead=True))
+    return cast("BinaryIO", SteadyFile(path, opening, stamp, ahead=True))
 
 
 class SteadyFile(io.RawIOBase):
@@ -220,9 +225,9 @@ class SteadyFile(io.RawIOBase):
         start = time.monotonic()
         try:
             return retrying(do)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, "No such file", self._path) from error
         except Exception as error:  # as above
+            if isinstance(error, FileNotFoundError) and not is_transient(error):
+                raise FileNotFoundError(errno.ENOENT, "No such file", self._path) from error
             if isinstance(error, StorageError) or getattr(error, "filename", None) or not _is_of_storage(error):
                 raise
             raise failed_for_good("read", self._path, error, time.monotonic() - start) from error

@@ -57,6 +57,18 @@ def test_little_more_is_asked_for_than_is_wanted(store, options, proxy):
         assert proxy.counts["bytes"] < 1.1 * (stop - start)
 
 
+def test_what_a_listing_knows_is_not_asked_for_again(store, options, proxy):
+    fs, bucket = store
+    for number in range(5):
+        fs.pipe_file(f"{bucket}/in/{number}.jsonl", b"{}\n")
+    found = find_input_files(f"{bucket}/in", [".jsonl"], options)
+    proxy.make()
+    for one in with_sizes(found, options):
+        with open_bytes(one.path, options) as file:
+            assert file.read() == b"{}\n"
+    assert [seen.split()[0] for seen in proxy.seen] == ["GET"] * 5
+
+
 def test_a_file_that_changes_while_it_is_read_is_an_error(store, options):
     fs, bucket = store
     fs.pipe_file(f"{bucket}/a.bin", DATA)
@@ -169,6 +181,20 @@ def test_settings_of_a_script_for_trying_again_are_kept(store, options, proxy):
             kind_of(*locate(f"{bucket}/x", storage_options))
         assert proxy.counts["500"] == requests
     assert given["config_kwargs"] == {"retries": {"max_attempts": 1}}
+
+
+@pytest.mark.parametrize("shares", [{}, MANY, {"cut": 0.2}], ids=str)
+def test_a_file_behind_plain_http_is_read_though_requests_fail(store, proxy, shares):
+    fs, bucket = store
+    fs.call_s3("put_object", Bucket=bucket[5:], Key="a.bin", Body=DATA, ACL="public-read")
+    proxy.make(shares=shares, seed=11)
+    for _ in range(3):
+        with open_bytes(f"{proxy.url}/{bucket[5:]}/a.bin") as file:
+            assert b"".join(iter(lambda: file.read(1_000_000), b"")) == DATA
+    assert bool(shares) == (sum(proxy.counts[kind] for kind in shares) > 0)
+    proxy.make(persistent=("/a.bin",))
+    with pytest.raises(StorageError, match=r"cannot read http://.*/a\.bin: .*tried 8 times"):
+        open_bytes(f"{proxy.url}/{bucket[5:]}/a.bin")
 
 
 def test_memory_is_read_and_written_like_any_storage():

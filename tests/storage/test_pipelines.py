@@ -234,4 +234,4 @@ def test_a_source_that_stops_answering_is_unread_and_not_damaged(store, options,
     with pytest.raises(RunFailedError, match=rf"cannot read s3://.*a\.{kind}.*tried 8 times"):
         pipeline.run(LocalExecutor(num_workers=0), initial_tasks=tasks, max_failed_fraction=1.0)
     assert pipeline.last_run.unread == 1
-    assert (nth == 0) == (pipeline.last_run.stages[-1].rows_out == 0)
+    assert nth == 1 or (pipeline.last_run.stages[-1].rows_out > 0) == (nth == 2)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 
 from nemo_curator.errors import ContractError, InputError
 from nemo_curator.ledger import counts
@@ -81,14 +82,15 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
 
     `num_buckets` is a power of two (see `buckets_for`). With `fields`, only these columns and the key are written.
     With a larger `batch_size` more goes into one file. The folder must be empty when the run starts; `overwrite`
-    empties it. A batch that is done again writes the same files.
+    empties it, and `ignore` writes beside what is there, where the buckets are the same. A batch that is done again
+    writes the same files.
     """
 
     path: str
     key_field: str
     num_buckets: int
     fields: list[str] | None = None
-    mode: Literal["error", "overwrite"] = "error"
+    mode: Literal["error", "ignore", "overwrite"] = "error"
     storage_options: dict[str, Any] | None = None
     name: str = "bucket_writer"
 
@@ -98,8 +100,8 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
     def __post_init__(self) -> None:
         if not 1 <= self.num_buckets <= MOST_BUCKETS or self.num_buckets & (self.num_buckets - 1):
             raise ValueError(f"num_buckets is {self.num_buckets}; wanted a power of two up to {MOST_BUCKETS}")
-        if self.mode not in ("error", "overwrite"):
-            raise ValueError(f"{self.name}: unknown mode {self.mode!r}; known are error and overwrite")
+        if self.mode not in ("error", "ignore", "overwrite"):
+            raise ValueError(f"{self.name}: unknown mode {self.mode!r}; known are error, ignore and overwrite")
 
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], list(dict.fromkeys([self.key_field, *(self.fields or [])]))
@@ -113,13 +115,17 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
             refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
-        self._folder, self._goes_on = absolute(self.path), earlier is not None
+        self._folder = absolute(self.path)
+        self._goes_on = earlier is not None or self.mode == "ignore"
         fs, place = locate(self._folder, self.storage_options)
-        if not self._goes_on:
+        if earlier is None:
             check_output_mode(self.mode, fs, self._folder)
+        wanted = {"num_buckets": self.num_buckets, "key": self.key_field}
+        if (there := _manifest(fs, place)) not in (None, wanted):
+            raise FileExistsError(f"cannot write to {self._folder}: its buckets are {there}, wanted {wanted}; empty it")
         for bucket in range(self.num_buckets):
             remove_leftovers(f"{self._folder}/{_name(bucket, self.num_buckets)}")
-        put(fs, f"{place}/{MANIFEST}", json.dumps({"num_buckets": self.num_buckets, "key": self.key_field}).encode())
+        put(fs, f"{place}/{MANIFEST}", json.dumps(wanted).encode())
         return True
 
     def process(self, task: DocumentBatch) -> FileGroupTask:
@@ -137,7 +143,7 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         rows = {path: piece for path, piece in zip(paths, pieces) if piece.num_rows}
         try:
             each(lambda path: self._write(path, rows[path]), list(rows))
-            if self._goes_on:  # an attempt that was ended may have read another file of this name
+            if self._goes_on:  # an attempt before may have read another file of this name
                 each(self._remove, [path for path in paths if path not in rows])
         except Exception:
             each(self._remove, list(rows))  # the tasks are tried one by one, under names of their own
@@ -187,12 +193,10 @@ class BucketSource(ProcessingStage[EmptyTask, FileGroupTask]):
         path = absolute(self.path)
         fs, place = locate(path, self.storage_options)
         fs.invalidate_cache()
-        try:
-            number = json.loads(ask(fs, "cat_file", f"{place}/{MANIFEST}"))["num_buckets"]
-        except FileNotFoundError:
-            raise InputError(
-                f"cannot read {path}: there is no {MANIFEST}; write the buckets with BucketWriter"
-            ) from None
+        manifest = _manifest(fs, place)
+        if manifest is None:
+            raise InputError(f"cannot read {path}: there is no {MANIFEST}; write the buckets with BucketWriter")
+        number = manifest["num_buckets"]
         names = sorted(name[len(place) + 1 :] for name in ask(fs, "find", place))
         names = [name for name in names if name != MANIFEST and not name.rpartition("/")[2].startswith(".")]
         folders = [_name(bucket, number) for bucket in range(number)]
@@ -228,6 +232,13 @@ def _read(path: str, columns: list[str] | None, storage_options: dict[str, Any] 
         return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} is damaged: {error}; write its partition again") from error
+
+
+def _manifest(fs: AbstractFileSystem, place: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(ask(fs, "cat_file", f"{place}/{MANIFEST}"))
+    except FileNotFoundError:
+        return None
 
 
 def _name(bucket: int, number: int) -> str:

@@ -206,6 +206,16 @@ def test_buckets_of_another_run_are_refused_or_deleted(documents, tmp_path):
         reading(documents).run(here())
 
 
+def test_runs_may_share_a_folder_if_their_buckets_are_the_same(documents, tmp_path):
+    for _ in range(2):
+        writing(documents, tmp_path / "buckets", mode="ignore").run(here())
+    writing(documents, tmp_path / "once").run(here())
+    assert files(tmp_path / "buckets") == files(tmp_path / "once")
+    for other in ({"num_buckets": 16}, {"key_field": "id"}):
+        with pytest.raises(FileExistsError, match=r"its buckets are \{'num_buckets': 8, 'key': 'hash'\}, wanted"):
+            writing(documents, tmp_path / "buckets", mode="ignore", **other).run(here())
+
+
 def test_a_damaged_file_is_named_and_a_key_that_is_none_fails(documents, tmp_path):
     writing(documents, tmp_path / "buckets").run(here())
     path = next((tmp_path / "buckets").rglob("*.parquet"))
