@@ -77,7 +77,7 @@ def test_a_run_gets_through_a_storage_that_fails_now_and_then(
         checkpoint_path=f"{bucket}/checkpoint",
         rejected_path=f"{bucket}/rejected",
     )
-    assert sum(proxy.counts[kind] for kind in SHARES) > 5
+    assert sum(proxy.counts[kind] for kind in SHARES) > 0
     proxy.make()
     assert found(fs, f"{bucket}/out") == undisturbed(kind)
     assert len(made) == FILES
