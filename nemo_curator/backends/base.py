@@ -195,6 +195,10 @@ class BaseExecutor(ABC):
             partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
             tasks = self._run_segment(number, segment, partitions, run, checkpoint)
+        for stage in plan.stages:
+            stage.after_run()
+        if rejects:
+            rejects.clear_up()
         if checkpoint:
             checkpoint.end()
         return tasks

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from nemo_curator.utils.storage import locate
-from nemo_curator.utils.whole_files import put
-
 if TYPE_CHECKING:
     from nemo_curator.ledger.counts import StageCount
     from nemo_curator.tasks.document import DocumentBatch
@@ -46,10 +43,19 @@ class Rejects:
         lines = [json.dumps(line, ensure_ascii=False, default=str) for line in self._kept(counts)]
         if not lines:
             return
+        from nemo_curator.utils.storage import locate  # fsspec is slow to import, and most runs keep no rejects
+        from nemo_curator.utils.whole_files import put
+
         fs, folder = locate(self.path)
         name = f"{partition.replace('/', '_')}-{place}.jsonl"
         data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
         put(fs, f"{folder}/{name}", data)
+
+    def clear_up(self) -> None:
+        """Delete what workers that were killed left half written."""
+        from nemo_curator.utils.whole_files import remove_leftovers
+
+        remove_leftovers(self.path)
 
     def _kept(self, counts: Iterable[StageCount]) -> Iterator[dict[str, Any]]:
         for count in counts:

@@ -111,6 +111,9 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         What it returns goes into the checkpoint, as JSON; the attempt that continues the run gets it as `earlier`.
         """
 
+    def after_run(self) -> None:
+        """Once, where the run was started, when every partition has ended, with or without failures."""
+
     def num_workers(self) -> int | None:
         """How many workers run this stage; None lets the executor decide."""
         return None

@@ -132,17 +132,19 @@ def byte_ranges(size: int, most: int) -> list[tuple[int, int]]:
 
 
 def row_group_runs(path: str, most: int, storage_options: dict[str, Any] | None = None) -> list[list[int]]:
-    """Cut the row groups of a Parquet file into runs of at most `most` compressed bytes."""
+    """Cut the row groups of a Parquet file into runs of at most about `most` bytes of it."""
     try:
         with open_bytes(path, storage_options) as file:
             footer = pq.ParquetFile(file).metadata
+            length = max(file.seek(0, 2) - footer.serialized_size, 0)
     except StorageError:
         raise  # cut in another way the file would be other partitions
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return []  # its reader will say what is wrong with it
-    groups = [footer.row_group(at) for at in range(footer.num_row_groups)]
-    sizes = [sum(group.column(at).total_compressed_size for at in range(group.num_columns)) for group in groups]
-    return pack(enumerate(sizes), most)
+    # not from footer.row_group(at).column(at): in a damaged footer that ends the process
+    sizes = [max(footer.row_group(at).total_byte_size, 0) for at in range(footer.num_row_groups)]
+    total = max(sum(sizes), 1)
+    return pack(((at, length * size // total) for at, size in enumerate(sizes)), most)
 
 
 def common_folder(folders: Iterable[str]) -> str:

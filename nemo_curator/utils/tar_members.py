@@ -18,6 +18,7 @@ HEADER_BYTES = 2**20
 """The longest name, or other extended header, that is read; an ordinary one has some hundred bytes."""
 
 _BLOCK = 512
+_RECORD = 20 * _BLOCK  # what the end of an archive is filled up to with zeros, behind which another may begin
 _CHUNK_BYTES = 2**20
 _SHORT_SUFFIXES = {".tgz": "gzip", ".tbz2": "bz2", ".txz": "xz", ".tzst": "zstd"}
 _REGULAR, _FOLDER, _LONG_NAME, _SPARSE, _PAX = b"\x0007", b"5", b"L", b"S", b"x"
@@ -103,12 +104,16 @@ class _Archive:
     """What the headers before that of a member say about it."""
 
     def members(self) -> Iterator[tuple[str, bytes]]:
-        has_ended = False
+        zeros = first = 0
         while block := self._next_block():
             if not block.strip(b"\0"):
-                has_ended = True
+                zeros += 1
                 continue
-            header, has_ended = self._header(block), False
+            if zeros:
+                if zeros < 2 or (self.start - first) % _RECORD:
+                    raise self._damage("zeros that end no archive are before it")
+                zeros, first = 0, self.start
+            header = self._header(block)
             if header.kind in (_PAX, _LONG_NAME):
                 self._extend(header)
             elif header.kind in _ABOUT_NO_MEMBER:
@@ -117,7 +122,7 @@ class _Archive:
                 yield from self._member(header)
                 self.number += 1
                 self.extended = {}
-        if self.stream.error or not has_ended:
+        if self.stream.error or not zeros:
             raise self._damage("it is cut off")
 
     def _next_block(self) -> bytes:

@@ -94,7 +94,7 @@ def test_row_numbers_that_pandas_left_behind_are_no_column(tmp_path):
 def test_an_empty_file_is_an_empty_batch_with_its_columns(tmp_path):
     empty = write(tmp_path / "a.parquet", TABLE.slice(0, 0))
     (batch,), made = read(ParquetReaderStage(), empty)
-    assert (batch.num_items, batch.get_columns(), made.rows_seen) == (0, ["id", "text"], 0)
+    assert (batch.num_items, batch.get_columns(), made.rows_seen) == (0, ["id", "text"], None)
     (batch,), _ = read(ParquetReaderStage(), write(tmp_path / "b.parquet", pa.table({})))
     assert (batch.num_items, batch.get_columns()) == (0, [])
     batches, _ = read(ParquetReaderStage(), str(tmp_path / "b.parquet"), write(tmp_path / "c.parquet"), empty)

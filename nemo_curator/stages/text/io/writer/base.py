@@ -78,6 +78,9 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         self._run = next_run(ask(fs, "ls", place, detail=False)) if is_beside else ""
         return self._run
 
+    def after_run(self) -> None:
+        remove_leftovers(self._folder)  # of workers that were killed
+
     def process(self, task: DocumentBatch) -> FileGroupTask:
         batch = task
         if self.fields:
