@@ -85,11 +85,12 @@ def missing_rows(before: Iterable[Task], after: Iterable[Task], count: int) -> l
     None, if it has changed the rows as well, so that more than `count` of them are not to be found.
     """
     inputs, outputs = list(map(_rows, before)), list(map(_rows, after))
-    columns = {name for rows in outputs for row in rows[:1] for name in row}
+    had, have = ({name for rows in tables for row in rows[:1] for name in row} for tables in (inputs, outputs))
+    columns = had & have if have else had
     left = Counter(_key(row, columns) for rows in outputs for row in rows)
     missing = []
     for row in (row for rows in inputs for row in rows):
-        key = _key(row, columns or set(row))
+        key = _key(row, columns)
         if left[key]:
             left[key] -= 1
         else:
@@ -106,4 +107,11 @@ def _rows(task: Task) -> list[dict[str, Any]]:
 
 
 def _key(row: dict[str, Any], columns: set[str]) -> str:
-    return json.dumps({name: row[name] for name in row if name in columns}, sort_keys=True, default=repr)
+    return json.dumps({name: _plain(row[name]) for name in row if name in columns}, sort_keys=True, default=repr)
+
+
+def _plain(value: Any) -> Any:
+    """The same for what pandas does not tell apart: nulls, and numbers beside nulls."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return None if isinstance(value, float) and value != value else value

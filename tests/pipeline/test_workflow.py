@@ -24,5 +24,5 @@ def test_a_workflow_has_the_account_of_every_pipeline():
     batch = DocumentBatch("d", pa.table({"text": ["one", "one two", "one two three"]}))
     result = TwoPasses().run(batch)
     assert [run.stages[0].rows_out for run in result.runs.values()] == [2, 1]
-    assert [line.split() for line in result.table().splitlines()][2] == ["word_count", "3", "2", "1", "0", "0.00"]
+    assert result.table().splitlines()[2].split()[:5] == ["word_count", "3", "2", "1", "0"]
     assert result.pipeline_tasks["3 words"][0].num_items == 1

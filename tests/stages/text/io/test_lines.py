@@ -36,6 +36,26 @@ def test_the_ranges_of_a_file_give_every_line_once(data, cuts, step):
     assert b"".join(found) == data
 
 
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(st.sampled_from([b"\n", b"a", b"bc", b"dddddddd", b"e" * 30]), max_size=30).map(b"".join),
+    st.lists(st.integers(0, 120), max_size=4),
+    st.integers(1, 12),
+)
+def test_a_line_beyond_the_limit_is_told_of_once_and_no_other_is(data, cuts, step):
+    found, told = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LINE_BYTES", 12)
+        for start, stop in pairwise([0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]):
+            chunks = [data[at : at + step] for at in range(max(start - 1, 0), len(data), step)]
+            for place, run in whole_lines(chunks, start, stop, lambda place, size: told.append(data[place:][:size])):
+                assert data[place : place + len(run)] == run
+                found += run.splitlines(keepends=True)
+    lines = data.splitlines(keepends=True)
+    assert found == [line for line in lines if len(line) <= 12]
+    assert told == [line for line in lines if len(line) > 12]
+
+
 def test_a_file_is_read_in_runs_and_ranges_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(module, "STEP_BYTES", 10)

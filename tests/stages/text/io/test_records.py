@@ -156,3 +156,18 @@ def test_a_record_on_two_lines_is_not_read_as_one():
     parts, made = parse(b'{"c":\n3}\n{"d": 4}\n')
     assert rows(document(parts)) == [{"d": 4}]
     assert (made.rows_seen, made.rows_failed) == (3, 2)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from([b'{"a": 1}', b'{"a": "\\ud800"}', b"[1]", b"{}", b"", b" \t", b'{"a": NaN}', b"\xff", b"\0"])
+        | st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")),
+        max_size=8,
+    )
+)
+def test_every_line_is_a_row_or_set_aside_whatever_its_bytes(lines):
+    parts, made = parse(b"".join(line + b"\n" for line in lines))
+    there = [line for line in lines if line and not line.isspace()]
+    assert sum(part.rows for part in parts) + made.rows_failed == len(there) == (made.rows_seen or 0)
+    assert len(rows(document(parts))) == len(there) - made.rows_failed

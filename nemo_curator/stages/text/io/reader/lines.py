@@ -81,11 +81,11 @@ def whole_lines(
                 held_at, chunk = place, chunk[end:]
         if held_at >= end_of_range:
             return
-        is_last = place + len(chunk) >= end_of_range
-        end = (chunk.find(b"\n", max(end_of_range - 1 - place, 0)) if is_last else chunk.rfind(b"\n")) + 1
+        last = chunk.find(b"\n", max(end_of_range - 1 - place, 0)) + 1 if place + len(chunk) >= end_of_range else 0
+        end = last or chunk.rfind(b"\n") + 1
         if end:
             yield held_at, b"".join([*held, memoryview(chunk)[:end]])
-            if is_last:
+            if last:
                 return
             held, held_at = [], place + end
         held.append(chunk[end:])
