@@ -198,6 +198,7 @@ def test_what_an_ended_attempt_wrote_of_another_input_does_not_stay(documents, t
 
 def test_what_killed_workers_left_is_deleted(documents, tmp_path):
     with appearing_whole(str(tmp_path / "name")) as place:
+        Path(place).touch()
         prefix = Path(place).name.partition(f"-{os.getpid()}-")[0]
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
