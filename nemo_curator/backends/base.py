@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from nemo_curator.ledger.rejects import Rejects
     from nemo_curator.stages.base import ProcessingStage
     from nemo_curator.tasks.tasks import Task
+
+logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 """How often a partition is tried when the worker that has it dies."""
@@ -82,7 +86,8 @@ class StageWorker:
 
     def setup_on_node(self, node: NodeInfo, worker: WorkerMetadata) -> None:
         for stage in self.physical.stages:
-            _say_which(stage, lambda stage=stage: stage.setup_on_node(node, worker))
+            with watched(self.physical.stall_limit, f"setup_on_node of {stage.name}"):
+                _say_which(stage, lambda stage=stage: stage.setup_on_node(node, worker))
 
     def setup(self, worker: WorkerMetadata | None = None) -> None:
         """Set the stages up. Raises StageSetupError, which travels between processes, whatever a stage raised."""
@@ -112,13 +117,18 @@ class StageWorker:
                 partition.rejects.write(partition.id, first, counts)
         except (CuratorError, MemoryError, OSError) as error:
             partition.fatal = f"{self.physical.name}: {error or type(error).__name__}"
+        except Exception as error:  # a stage may do anything between its calls
+            return give_up(partition, self.physical.name, error)
         return partition
 
     def teardown(self) -> None:
         if self._is_set_up:
             self._is_set_up = False
             for stage in self.physical.stages:
-                stage.teardown()
+                try:
+                    stage.teardown()
+                except Exception:  # the others are torn down all the same, and what was made is there
+                    logger.warning("teardown of %s failed", stage.name, exc_info=True)
 
 
 class BaseExecutor(ABC):
@@ -165,8 +175,7 @@ class BaseExecutor(ABC):
         finally:
             run.seconds = time.perf_counter() - start
             record_failed_tasks(run)
-            if shard.checkpoint and shard.checkpoint.is_open:
-                run.save(shard.checkpoint.path)
+            _save(run, shard.checkpoint)
         shard.complete()
         return tasks
 
@@ -222,15 +231,16 @@ class BaseExecutor(ABC):
         run: Run,
         checkpoint: Checkpoint | None,
     ) -> list[Task]:
-        earlier = [_done_before(number, one, checkpoint) for one in partitions] if checkpoint else []
-        kept = [one for one in earlier if one is not None]
+        kept = [one for one in partitions if checkpoint and checkpoint.has(number, one.id)]
         there = {one.index for one in kept}
         left = [one for one in partitions if one.index not in there]
         if left and checkpoint:
             checkpoint.forget_after(number)
         done = self.run_segment(segment, left) if left else iter(())
         try:
-            return _gathered(chain(kept, _recorded(number, done, checkpoint)), run, self._most_held())
+            return _gathered(
+                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint)), run, self._most_held()
+            )
         finally:
             if isinstance(done, Generator):
                 done.close()  # ends workers now: the traceback of an error would keep them
@@ -250,6 +260,10 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         for position, task in enumerate(initial_tasks):
             if not task.task_id:
                 task._set_task_id("0", position)
+        if twice := [name for name, times in Counter(task.task_id for task in initial_tasks).items() if times > 1]:
+            raise ContractError(
+                f"initial_tasks share the ids {twice[:3]}, after which files are named; give each its own"
+            )
         columns = getattr(initial_tasks[0], "get_columns", None)
         check_contract(plan.stages, columns=columns() if columns else None)
         return initial_tasks
@@ -269,6 +283,16 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         task._source_id, task._elided = task.get_source_id(), 0
     _check_columns_read(plan, tasks)
     return tasks
+
+
+def _save(run: Run, checkpoint: Checkpoint | None) -> None:
+    if checkpoint and checkpoint.is_open:
+        try:
+            run.save(checkpoint.path)
+        except OSError:
+            if run.error is None:
+                raise
+            logger.warning("the account of the run could not be written to %s", checkpoint.path, exc_info=True)
 
 
 def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
@@ -294,9 +318,11 @@ def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:
             check_inputs(paths)
 
 
-def _done_before(number: int, partition: Partition, checkpoint: Checkpoint) -> Partition | None:
-    found = checkpoint.find(number, partition.id)
-    return None if found is None else replace(partition, tasks=found[0], counts=found[1])
+def _loaded(number: int, kept: list[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
+    """What an earlier attempt made of partitions, one by one: all together may not fit into memory."""
+    for partition in kept if checkpoint else ():
+        tasks, counts = checkpoint.load(number, partition.id)  # type: ignore[union-attr]
+        yield replace(partition, tasks=tasks, counts=counts)
 
 
 def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
@@ -319,12 +345,16 @@ def _gathered(done: Iterable[Partition], run: Run, most_held: int) -> list[Task]
     Of documents beyond `most_held` bytes the data goes to files.
     """
     tasks: dict[int, list[Task]] = {}
+    names: set[str] = set()
     held = 0
     for partition in done:
         run.add(partition.id, partition.counts, len(partition.tasks), partition.lost)
         if partition.fatal:
             raise StageSetupError(partition.fatal)
         for place, task in enumerate(partition.tasks):
+            if task.task_id in names:
+                run.imbalances.append(f"two tasks are called {task.task_id}: the files of one are those of the other")
+            names.add(task.task_id)
             if isinstance(task, DocumentBatch):
                 held += task.nbytes
                 partition.tasks[place] = task if held <= most_held else task.on_disk()

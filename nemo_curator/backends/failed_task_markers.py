@@ -21,13 +21,12 @@ def record_failed_tasks(run: "Run") -> None:
     folder = os.environ.get(FAILED_TASKS_DIR)
     if not folder or not (run.rows_failed or run.failures):
         return
-    failures = [*run.failures, *(failure for stage in run.stages for failure in stage.failures)]
     marker = {
         "pipeline": run.pipeline,
         "rows_failed": run.rows_failed,
         "partitions": run.partitions,
         "partitions_failed": len(run.failures),
         "failed": {stage.stage: dict(stage.failed) for stage in run.stages if stage.failed},
-        "failures": [asdict(failure) for failure in failures],
+        "failures": [asdict(failure) for failure in run.all_failures()],
     }
     write_json_atomically(f"{folder.rstrip('/')}/failed_tasks.json", marker)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from nemo_curator.backends.base import BaseExecutor, Partition
+from nemo_curator.backends.cards import find_cards, places
 from nemo_curator.backends.local_schedule import Schedule
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
 from nemo_curator.errors import ContractError, StageSetupError
@@ -35,16 +34,18 @@ class LocalExecutor(BaseExecutor):
         num_gpus: int | None = None,
     ):
         super().__init__(config, ignore_head_node)
+        if num_workers is not None and num_workers < 0:
+            raise ValueError(f"num_workers is {num_workers}; wanted a number of processes, or 0 for this one alone")
         self.num_workers = num_workers
         self.num_gpus = num_gpus
 
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
         cpus = count_cpus() if self.num_workers is None else self.num_workers
-        gpus = count_gpus() if self.num_gpus is None else self.num_gpus
-        steps = cut_into_steps(segment, max(cpus, 1), gpus)
+        cards = find_cards() if self.num_gpus is None else list(map(str, range(self.num_gpus)))
+        steps = cut_into_steps(segment, max(cpus, 1), len(cards))
         if cpus == 0:
             return _run_here(steps, partitions)
-        return Schedule(steps, partitions, cpus, self.memory_limit).run()
+        return Schedule(steps, partitions, cpus, cards, self.memory_limit).run()
 
     def _check_memory_limit(self, limit: int | str | None) -> int | None:
         if limit is None:
@@ -59,13 +60,6 @@ def count_cpus() -> int:
     from loky import cpu_count
 
     return cpu_count()
-
-
-def count_gpus() -> int:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip()])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
 def cut_into_steps(segment: tuple[PhysicalStage, ...], cpus: int, gpus: int) -> list[Step]:
@@ -90,7 +84,7 @@ def _step(physical: PhysicalStage, cpus: int, gpus: int) -> Step:
     limits = [limit for limit in (physical.num_workers, physical.xenna_settings.get("num_workers_per_node")) if limit]
     if share:
         share = min(share, gpus)
-        limits.append(int(gpus / share))
+        limits.append(places(gpus, share))
     return Step([physical], granted, share, min(limits, default=None))
 
 

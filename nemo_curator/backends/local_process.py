@@ -44,7 +44,7 @@ class Process:
     def receive(self) -> Any:
         try:
             answer = pickle.loads(self._connection.recv_bytes())
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, OSError) as error:  # an answer that was cut off is an OSError
             self._process.join(5)
             raise WorkerDiedError(f"its worker process died: {_reason(self._process.exitcode)}") from error
         if isinstance(answer, Stalled):
@@ -66,5 +66,8 @@ class Process:
 
 def _reason(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
+        try:
+            return f"killed by {signal.Signals(-exit_code).name}"
+        except ValueError:  # one of the real-time signals
+            return f"killed by signal {-exit_code}"
     return f"exit code {exit_code}"

@@ -9,11 +9,12 @@ from multiprocessing.connection import wait
 from typing import cast
 
 from nemo_curator.backends.base import MAX_ATTEMPTS, Partition, give_up
+from nemo_curator.backends.cards import Cards
 from nemo_curator.backends.local_process import Process
 from nemo_curator.backends.local_worker import Order, Step
 from nemo_curator.backends.memory import POLL_S, MemoryGuard
 from nemo_curator.backends.payload import dumps
-from nemo_curator.errors import MemoryLimitError, StageSetupError, WorkerDiedError
+from nemo_curator.errors import LedgerError, MemoryLimitError, StageSetupError, WorkerDiedError
 from nemo_curator.stages.base import ProcessingStage
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,14 @@ class Schedule:
     is put back.
     """
 
-    def __init__(self, steps: list[Step], partitions: list[Partition], cpus: int, memory_limit: int | None = None):
+    def __init__(
+        self,
+        steps: list[Step],
+        partitions: list[Partition],
+        cpus: int,
+        cards: list[str],
+        memory_limit: int | None = None,
+    ):
         self.steps = steps
         self.waiting = [deque(partitions if step == 0 else ()) for step in range(len(steps))]
         self.unfinished = len(partitions)
@@ -35,7 +43,8 @@ class Schedule:
         self.guard = None if memory_limit is None else MemoryGuard(memory_limit)
         self.most_processes = cpus if len(steps) > 1 else min(cpus, len(partitions))
         self.processes: list[Process] = []
-        self.holders: list[list[Process | None]] = [[] for _ in steps]  # a place stands for GPUs, and stays when empty
+        self.holders: list[list[Process]] = [[] for _ in steps]
+        self.cards = Cards(cards)
         self.running: dict[Process, Order] = {}
 
     def run(self) -> Iterator[Partition]:
@@ -43,6 +52,8 @@ class Schedule:
             self._prepare_node()
             while self.unfinished:
                 self._hand_out()
+                if not self.running:
+                    raise LedgerError(f"{self.unfinished} partitions are left, and no process may take one of them")
                 timeout = None if self.guard is None else POLL_S
                 for ready in wait(list(self.running), timeout):  # type: ignore[arg-type]  # all with fileno() will do
                     done = self._take(cast("Process", ready))
@@ -78,10 +89,8 @@ class Schedule:
             while self.waiting[step]:
                 if self.steps[step].cpus > self.free_cpus or not self._has_room():
                     return  # wait for them rather than start work further up: what waits here holds memory
-                process = self._process_for(step)
-                if process is None:
+                if not any(self._start(process, step) for process in self._processes_for(step)):
                     break
-                self._start(process, step)
             if len(self.waiting[step]) >= 2 * self.cpus and step > 0:
                 return
 
@@ -92,15 +101,17 @@ class Schedule:
             self._end_idle()  # what they have kept of earlier partitions is all that can be given back
         return self.guard.has_room()
 
-    def _process_for(self, step: int) -> Process | None:
+    def _processes_for(self, step: int) -> Iterator[Process]:
+        """Processes that may run a step now: first those that have its stages set up, last a new one."""
         idle = [process for process in self.processes if process not in self.running]
-        holding = [process for process in idle if process in self.holders[step]]
+        holders = self.holders[step]
+        yield from (process for process in idle if process in holders)
         limit = self.steps[step].max_workers
-        if limit is not None and not holding and None not in self.holders[step] and len(self.holders[step]) >= limit:
-            return None
-        if not holding and not idle and len(self.processes) < self.most_processes:
-            return self._new_process()
-        return next(iter(holding or idle), None)
+        if limit is not None and len(holders) >= limit:
+            return
+        yield from (process for process in idle if process not in holders)
+        if not idle and len(self.processes) < self.most_processes:
+            yield self._new_process()
 
     def _new_process(self) -> Process:
         names = {process.name for process in self.processes}
@@ -108,19 +119,22 @@ class Schedule:
         self.processes.append(Process(self.pickled, name, keep_memory=self.guard is None))
         return self.processes[-1]
 
-    def _start(self, process: Process, step: int) -> None:
-        order = Order(step, self.waiting[step].popleft())
-        holders = self.holders[step]
-        if process not in holders:
-            place = holders.index(None) if None in holders else len(holders)
-            holders[place : place + 1] = [process]
+    def _start(self, process: Process, step: int) -> bool:
+        """Give a process the next partition that waits for a step, unless it has no GPU for it."""
+        cards = None
         if share := self.steps[step].gpus:
-            order.gpus = _gpus_of(holders.index(process), share)
+            cards = self.cards.take(process, share)
+            if cards is None:
+                return False
+        order = Order(step, self.waiting[step].popleft(), cards)
+        if process not in self.holders[step]:
+            self.holders[step].append(process)
         self.free_cpus -= self.steps[step].cpus
         self.running[process] = order
         if self.guard is not None:
             self.guard.begin(process.pid)
         process.send(order)
+        return True
 
     def _take(self, process: Process) -> Partition | None:
         """Take what a process has done; returns the partition once it is through the last step."""
@@ -140,6 +154,8 @@ class Schedule:
         order = self.running.pop(process)
         self.free_cpus += self.steps[order.step].cpus
         process.orders += 1
+        if share := self.steps[order.step].gpus:
+            self.cards.give_back(process, share)
         if self.guard is not None:
             self.guard.end(process.pid)
         return order
@@ -147,9 +163,10 @@ class Schedule:
     def _remove(self, process: Process) -> None:
         process.end()
         self.processes.remove(process)
+        self.cards.forget(process)
         for holders in self.holders:
             if process in holders:
-                holders[holders.index(process)] = None
+                holders.remove(process)
 
     def _try_again(self, order: Order, error: WorkerDiedError) -> Partition | None:
         partition, name = order.partition, self.steps[order.step].name
@@ -169,7 +186,7 @@ class Schedule:
         order = self._free(process)
         self._remove(process)
         if is_alone and is_fresh:
-            problem = f"it needed {used >> 20} MiB by itself; memory_limit is {guard.limit >> 20} MiB"
+            problem = f"with it alone the run took {used >> 20} MiB; memory_limit is {guard.limit >> 20} MiB"
             problem = f"{problem}. Give a smaller blocksize, or more memory"
             return give_up(order.partition, self.steps[order.step].name, MemoryLimitError(problem))
         guard.most_running = max(len(self.running), 1)
@@ -184,9 +201,3 @@ class Schedule:
 
     def _pids(self) -> list[int]:
         return [process.pid for process in self.processes]
-
-
-def _gpus_of(holder: int, share: float) -> list[int]:
-    if share < 1:
-        return [int(holder * share)]
-    return list(range(holder * int(share), (holder + 1) * int(share)))

@@ -56,7 +56,7 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
         out_files = isinstance(made, FileGroupTask)
         perf.process_time = mine.seconds
         made.add_stage_perf(perf)
-        if rejects is not None:
+        if rejects is not None and not in_files:
             kept.append(made)
         yield made
         pulse.beat(stage.name)
@@ -83,7 +83,12 @@ def _results(
 ) -> Iterator[Task]:
     usable = []
     for task in tasks:
-        if stage.validate_input(task):
+        try:
+            is_valid = stage.validate_input(task)
+        except Exception as error:  # what a stage says of its inputs may be wrong, too
+            _set_aside(stage, task, error, count)
+            continue
+        if is_valid:
             usable.append(task)
         elif isinstance(task, DocumentBatch) and task.num_items == 0:
             yield task  # a batch without rows need not have columns: it passes by the stages that want them
@@ -117,7 +122,8 @@ def _call_steadily(
     def call() -> tuple[Any, StageCount]:
         attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
         with counting(attempt):
-            return _call(stage, tasks), attempt
+            # what an attempt has changed in place must not be there for the next
+            return _call(stage, [task.copy() if isinstance(task, DocumentBatch) else task for task in tasks]), attempt
 
     return retrying(call, attempts=attempts)
 
@@ -188,13 +194,34 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
     if isinstance(task, DocumentBatch) and rows > 1 and _may_be_cut(stage, error):
         half = rows // 2
         parts = [task.slice(0, half), task.slice(half, rows - half)]
-        made = [result for part in parts for result in _results(stage, [part], count, attempts=1)]
-        if made:
-            yield concat_batches(cast("list[DocumentBatch]", made))
+        yield from _together(task, [list(_results(stage, [part], count, attempts=1)) for part in parts])
         return
-    record = task.to_pyarrow().slice(0, 1).to_pylist()[0] if rows == 1 and isinstance(task, DocumentBatch) else None
+    _set_aside(stage, task, error, count)
+
+
+def _together(task: Task, parts: list[list[Task]]) -> Iterator[Task]:
+    """What a stage made of the parts of a task: one batch of batches, or all under names of their own."""
+    made = [result for part in parts for result in part]
+    if made and max(map(len, parts)) == 1 and all(isinstance(result, DocumentBatch) for result in made):
+        yield concat_batches(cast("list[DocumentBatch]", made))
+        return
+    for position, result in enumerate(made):
+        _identify(result, task, position, is_fanout=len(made) > 1)
+        yield result
+
+
+def _set_aside(stage: ProcessingStage, task: Task, error: Exception, count: StageCount) -> None:
     _reject(stage, task, count, f"{type(error).__name__}: {error}")
-    count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))
+    rows = max(task.num_items, 1)
+    record = _only_row(task) if rows == 1 and isinstance(task, DocumentBatch) else None
+    count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=rows))
+
+
+def _only_row(batch: DocumentBatch) -> Any:
+    try:
+        return batch.to_pyarrow().slice(0, 1).to_pylist()[0]
+    except Exception:  # a frame may hold objects that Arrow does not know; they are in the error's own words
+        return None
 
 
 def _may_be_cut(stage: ProcessingStage, error: Exception) -> bool:
@@ -207,9 +234,11 @@ def _may_be_cut(stage: ProcessingStage, error: Exception) -> bool:
 def _reject(stage: ProcessingStage, task: Task, count: StageCount, error: str | None = None) -> None:
     """Keep the rows of a task that did not come through, where somebody wants them."""
     if count.rejects is not None and isinstance(task, DocumentBatch):
-        none = np.zeros(task.num_items, dtype=bool)
-        rows = rejected(task, none, None)
-        count.rejects += [Reject(stage.name, stage.name, row, None, error, _where(task)) for row, _ in rows]
+        try:
+            rows: list[Any] = [row for row, _ in rejected(task, np.zeros(task.num_items, dtype=bool), None)]
+        except Exception as problem:  # as above
+            rows = [f"{type(problem).__name__}: {problem}"] * task.num_items
+        count.rejects += [Reject(stage.name, stage.name, row, None, error, _where(task)) for row in rows]
 
 
 def _refuse(stage: ProcessingStage, task: Task, count: StageCount) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from nemo_curator.errors import CheckpointError
 from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
-from nemo_curator.ledger.stored_tasks import load_tasks, output_storages, outputs_exist, remove_outputs, store_tasks
+from nemo_curator.ledger.stored_tasks import are_there, load_tasks, output_storages, remove_outputs, store_tasks
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import make_folder
@@ -58,9 +58,12 @@ class Checkpoint:
         if changes := changed_settings(earlier.get("stages", now), now):
             self._refuse(f"the pipeline has changed: {'; '.join(changes[:3])}")
             earlier = {}
+            self._read_records(was_ended=False)
+            self._drop(list(self._records))
             self._forget()
         self._attempt = int(earlier.get("attempts", 0)) + 1
         self._read_records(was_ended=bool(earlier.get("ended")))
+        self.flush()  # before run.json says that the run is under way: what got another chance keeps it
         self._run = {"stages": now, "states": earlier.get("states", {}), "attempts": self._attempt, "ended": False}
         self._write_json("run.json", self._run)
         self.is_open = True
@@ -82,8 +85,6 @@ class Checkpoint:
         names = [path for one in [*changed, *gone] for path, *_ in known[one]["input"]]
         what = f"{len(changed)} partitions have changed and {len(gone)} are gone"
         self._refuse(f"the input has changed ({what}): {', '.join(map(str, names[:3]))}")
-        for one in [*changed, *gone]:
-            remove_outputs(self._records[0, one], self._storages)
         self._drop([(0, one) for one in [*changed, *gone]])
         self.forget_after(0)
 
@@ -91,11 +92,14 @@ class Checkpoint:
         """Forget what was made of this segment, for some of it is made anew: what follows a barrier saw all of it."""
         self._drop([key for key in self._records if key[0] > segment])
 
-    def find(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]] | None:
-        """What an earlier attempt made of a partition, if its outputs are still there."""
+    def has(self, segment: int, partition: str) -> bool:
+        """Whether an earlier attempt has finished a partition, and what it made is still there."""
         record = self._records.get((segment, partition))
-        if record is None or not outputs_exist(record["tasks"], self._storages):
-            return None
+        return record is not None and are_there(record["tasks"], self._fs, self._folder, self._storages)
+
+    def load(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]]:
+        """What an earlier attempt made of a partition."""
+        record = self._records[segment, partition]
         counts = {int(place): _count(saved) for place, saved in record["counts"].items()}
         return load_tasks(record["tasks"], self._fs, self._folder), counts
 
@@ -122,6 +126,8 @@ class Checkpoint:
         if is_local(self._fs):
             with self._fs.open(f"{self._folder}/done-{self._attempt:04}.jsonl", "ab") as file:
                 file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         else:
             put(self._fs, f"{self._folder}/done-{self._attempt:04}-{self._part:06}.jsonl", data)
             self._part += 1
@@ -147,10 +153,10 @@ class Checkpoint:
             self._drop([key for key, record in self._records.items() if _failed(record)])
 
     def _drop(self, keys: list[tuple[int, str]]) -> None:
-        """Forget records, in later attempts too."""
+        """Forget records, in later attempts too, and delete the files that were written."""
         if keys:
             for key in keys:
-                del self._records[key]
+                remove_outputs(self._records.pop(key), self._storages)
             self._waiting.append(json.dumps({"forgotten": keys}))
 
     def _refuse(self, what: str) -> None:
@@ -161,6 +167,7 @@ class Checkpoint:
             )
 
     def _forget(self) -> None:
+        self._waiting = []
         for name in self._names():
             ask(self._fs, "rm_file", name)
 
@@ -173,10 +180,15 @@ class Checkpoint:
         return sorted(name for name in names if name.rpartition("/")[2].startswith("done-"))
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
+        path = f"{self._folder}/{name}"
         try:
-            return json.loads(ask(self._fs, "cat_file", f"{self._folder}/{name}"))
+            return json.loads(ask(self._fs, "cat_file", path))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} is damaged ({error}); delete the folder, or give another checkpoint_path"
+            ) from error
 
     def _write_json(self, name: str, value: dict[str, Any]) -> None:
         put(self._fs, f"{self._folder}/{name}", json.dumps(value, indent=1).encode())

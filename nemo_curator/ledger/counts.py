@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SAMPLES = 20
 """How many failures a stage keeps with their text, for each source partition; all are counted."""
 
+_SIGNATURE = re.compile(
+    r"(?i)([?&](?:sig|signature|token|key|x-amz-(?:signature|credential|security-token)))=[^&\s'\"]+"
+)
 _excerpt = reprlib.Repr()
 _excerpt.maxstring = _excerpt.maxother = 200
 
@@ -179,15 +182,15 @@ def written(rows: int, nbytes: int = 0) -> None:
 
 
 def without_login(text: str) -> str:
-    """A text in which URLs hold neither name nor password."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
+    """A text in which URLs hold neither name nor password, and no signature."""
+    return _SIGNATURE.sub(r"\1=…", re.sub(r"://[^/@\s]+@", "://", text))
 
 
 def describe(stage: str, error: BaseException, *, source: str, record: Any = None, rows: int = 1) -> Failure:
     """Put an exception into words, for it may not survive the way to another process."""
     return Failure(
         stage=stage,
-        source=source,
+        source=without_login(source),
         error=type(error).__name__,
         message=without_login(str(error)),
         record="" if record is None else _excerpt.repr(record),

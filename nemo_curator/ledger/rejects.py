@@ -41,15 +41,20 @@ class Rejects:
     def write(self, partition: str, place: int, counts: Iterable[StageCount]) -> None:
         """Write what some stages rejected of a partition, and let go of it."""
         lines = [json.dumps(line, ensure_ascii=False, default=str) for line in self._kept(counts)]
-        if not lines:
-            return
-        from nemo_curator.utils.storage import locate  # fsspec is slow to import, and most runs keep no rejects
+        from nemo_curator.utils.storage import (
+            ask,
+            kind_of,
+            locate,
+        )  # fsspec is slow to import, and most runs keep no rejects
         from nemo_curator.utils.whole_files import put
 
         fs, folder = locate(self.path)
         name = f"{partition.replace('/', '_')}-{place}.jsonl"
         data = "".join(f"{line}\n" for line in lines).encode(errors="replace")
-        put(fs, f"{folder}/{name}", data)
+        if lines:
+            put(fs, f"{folder}/{name}", data)
+        elif kind_of(fs, f"{folder}/{name}"):
+            ask(fs, "rm_file", f"{folder}/{name}")  # of an attempt before, whose rows have come through now
 
     def clear_up(self) -> None:
         """Delete what workers that were killed left half written."""

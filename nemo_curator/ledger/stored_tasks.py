@@ -13,6 +13,7 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.client_utils import is_remote_url, local_path
 from nemo_curator.utils.storage import ask, is_local, kind_of, locate
 from nemo_curator.utils.whole_files import put
 
@@ -39,10 +40,10 @@ def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: st
             one |= {"files": task.data, "reader_config": task.reader_config}
         elif isinstance(task, DocumentBatch):
             one |= {"documents": f"tasks/{name}-{number}.arrow", "outside": task._outside}
-            _write_table(task.to_pyarrow(), fs, f"{folder}/{one['documents']}")
+            one["bytes"] = _write_table(task.to_pyarrow(), fs, f"{folder}/{one['documents']}")
             if task._absent is not None:
                 one["absent"] = f"tasks/{name}-{number}-absent.arrow"
-                _write_table(task._absent, fs, f"{folder}/{one['absent']}")
+                one["absent_bytes"] = _write_table(task._absent, fs, f"{folder}/{one['absent']}")
         stored.append(one)
     return stored
 
@@ -57,17 +58,33 @@ def output_storages(stages: Sequence[ProcessingStage]) -> Storages:
     for stage in stages:
         options = getattr(stage, "storage_options", None) or getattr(stage, "write_kwargs", {}).get("storage_options")
         if hasattr(stage, "path"):
-            folder = str(stage.path).rstrip("/")
+            path = str(stage.path).rstrip("/")
+            folder = path if is_remote_url(path) else str(local_path(path))
             found[folder] = dict(options or {})
             locate(folder, found[folder])[0].invalidate_cache()
     return found
 
 
-def outputs_exist(stored: Stored, storages: Storages) -> bool:
-    """Whether the files that the tasks stand for are still there."""
-    paths = [path for one in stored for path in one.get("files", [])]
-    places = [_locate(path, storages) for path in paths if not path.startswith(("http://", "https://"))]
-    return all(_exists(fs, place) for fs, place in places)
+def are_there(stored: Stored, fs: AbstractFileSystem, folder: str, storages: Storages) -> bool:
+    """Whether the files that the tasks stand for are still there, as long as they were."""
+    for one in stored:
+        for what, size in (("documents", "bytes"), ("absent", "absent_bytes")):
+            if what in one and _size(fs, f"{folder}/{one[what]}") != one.get(size):
+                return False
+        paths = [path for path in one.get("files", []) if not path.startswith(("http://", "https://"))]
+        wanted = one["metadata"].get("num_bytes") if len(paths) == 1 else None
+        for path in paths:
+            of, place = _locate(path, storages)
+            if not (_exists(of, place) if wanted is None else _size(of, place) == wanted):
+                return False
+    return True
+
+
+def _size(fs: AbstractFileSystem, place: str) -> int | None:
+    try:
+        return ask(fs, "info", place)["size"]
+    except FileNotFoundError:
+        return None
 
 
 def _exists(fs: AbstractFileSystem, place: str) -> bool:
@@ -79,10 +96,11 @@ def _exists(fs: AbstractFileSystem, place: str) -> bool:
 
 
 def remove_outputs(record: dict[str, Any], storages: Storages) -> None:
-    """Delete the files that were written from an input that is not there any more."""
+    """Delete the files that were written for a partition, into folders that the pipeline still writes to."""
     read = {path for path, *_ in record["input"]}
-    written = [one["files"] for one in record["tasks"] if "num_rows" in one["metadata"]]
-    for path in (path for paths in written for path in paths if path not in read):
+    written = [one["files"] for one in record["tasks"] if "files" in one and "num_rows" in one["metadata"]]
+    folders = tuple(f"{folder}/" for folder in storages)
+    for path in (path for paths in written for path in paths if path not in read and path.startswith(folders)):
         fs, place = _locate(path, storages)
         if _exists(fs, place):
             ask(fs, "rm_file", place)
@@ -108,11 +126,13 @@ def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
     return task
 
 
-def _write_table(table: pa.Table, fs: AbstractFileSystem, path: str) -> None:
+def _write_table(table: pa.Table, fs: AbstractFileSystem, path: str) -> int:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    put(fs, path, sink.getvalue().to_pybytes())
+    data = sink.getvalue().to_pybytes()
+    put(fs, path, data)
+    return len(data)
 
 
 def _read_table(fs: AbstractFileSystem, path: str) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import tempfile
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -163,6 +164,18 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return None
         return self._absent.column(name).to_numpy()
 
+    def digest(self) -> str:
+        """The same for the same documents."""
+        return hashlib.sha256(_to_ipc(self.to_pyarrow()) or b"").hexdigest()
+
+    def copy(self) -> DocumentBatch:
+        """The same documents, to be changed in place without changing these."""
+        new = copy.copy(self)
+        new._texts, new._metadata, new._stage_perf = dict(self._texts), dict(self._metadata), list(self._stage_perf)
+        if self._frame is not None:
+            new._frame = self._frame.copy(deep=False)
+        return new
+
     def on_disk(self, folder: str | None = None) -> DocumentBatch:
         """The same batch with its data in a file that is mapped into memory, and gone when nobody uses it any more."""
         if self._frame is not None:
@@ -181,7 +194,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
 
     def _like(self, data: pd.DataFrame | None) -> DocumentBatch:
         new = type(self)(self.dataset_name, data, list(self._stage_perf), dict(self._metadata), task_id=self.task_id)
-        new._source_id = self._source_id
+        new._source_id, new._elided = self._source_id, self._elided
         new._outside, new._absent = self._outside, self._absent
         return new
 

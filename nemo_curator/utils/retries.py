@@ -120,7 +120,8 @@ def _answer(error: BaseException) -> bool | None:
 
 def _status(error: BaseException) -> Any:
     """The status that errors of aiohttp and urllib hold."""
-    return getattr(error, "status", None) or getattr(error, "code", None)
+    status = getattr(error, "status", None) or getattr(error, "code", None)
+    return status if isinstance(status, int) else None
 
 
 def _is_of_connection(error: BaseException) -> bool:

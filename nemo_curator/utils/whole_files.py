@@ -31,6 +31,8 @@ def appearing_whole(path: str) -> Iterator[str]:
     place = target.with_name(f".writing-{_host()}-{os.getpid()}-{target.name}")
     try:
         yield str(place)
+        with place.open("rb") as file:
+            os.fsync(file.fileno())  # or a loss of power may leave the name and not the bytes
         place.replace(target)
     finally:
         place.unlink(missing_ok=True)

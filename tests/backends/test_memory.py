@@ -83,7 +83,7 @@ def test_a_partition_that_needs_more_than_the_limit_by_itself_is_reported_and_th
     executor = LocalExecutor(num_workers=2)
     with Peak() as peak, pytest.raises(RunFailedError, match="1 of 3 source partitions failed") as error:
         pipeline.run(executor, tasks, memory_limit=f"{(own >> 20) + 600}MiB")
-    assert "MemoryLimitError: it needed" in str(error.value)
+    assert "MemoryLimitError: with it alone the run took" in str(error.value)
     assert "Give a smaller blocksize" in str(error.value)
     assert executor.last_run.partitions_done == 2
     assert peak.most <= own + 660 * MIB

@@ -240,3 +240,67 @@ def test_a_broken_picture_is_not_tried_again():
 
     run(Stage(decode), batch("a"))
     assert len(calls) == 1
+
+
+def test_parts_of_a_batch_that_was_cut_keep_names_of_their_own_when_a_stage_makes_several_of_each():
+    def two(one):
+        return [one.slice(0, 1), one.slice(1, one.num_items - 1)]
+
+    stages = [
+        Stage(lambda one: [one.slice(0, 3), one.slice(3, one.num_items - 3)]),
+        Stage(fail_on("b"), row_wise=True),
+        Stage(two),
+    ]
+    counts_of = [StageCount("n") for _ in stages]
+    made = list(run_chain(stages, [batch("a", "b", "c", "d", "e", "f")], counts_of))
+    assert len({one.task_id for one in made}) == len(made) == 4
+    assert sorted(text for one in made for text in one.text("text").to_pylist()) == ["a", "c", "d", "e", "f"]
+
+
+def test_a_row_wise_stage_that_makes_several_batches_may_be_cut():
+    def two(one):
+        fail_on("b")(one)
+        return [one, one.copy()]
+
+    made, count = run(Stage(two, row_wise=True), batch("a", "b", "c", "d"))
+    assert len({one.task_id for one in made}) == len(made)
+    assert sum(one.num_items for one in made) == 6
+    assert (count.rows_failed, count.imbalance) == (1, 0)
+
+
+def test_what_an_attempt_has_changed_in_place_is_not_there_for_the_next(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def exclaim(one):
+        frame = one.data
+        frame["text"] += "!"
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionResetError("busy")
+        return one
+
+    made, _ = run(Stage(exclaim), batch("a"))
+    assert made[0].data["text"].tolist() == ["a!"]
+
+
+class WrongInputs(Stage):
+    """Says nonsense of what it reads."""
+
+    def inputs(self):
+        raise RuntimeError("no idea")
+
+
+def test_a_stage_that_cannot_say_what_it_reads_costs_its_tasks():
+    made, count = run(WrongInputs(lambda one: one), batch("a", "b"))
+    assert (made, dict(count.failed), count.imbalance) == ([], {"RuntimeError": 2}, 0)
+
+
+def test_a_row_that_arrow_does_not_know_fails_with_the_error_of_its_stage():
+    import pandas as pd
+
+    def fail(one):
+        raise ValueError("the stage's own error")
+
+    made, count = run(Stage(fail), DocumentBatch("d", pd.DataFrame({"thing": [object()]})))
+    assert (made, dict(count.failed)) == ([], {"ValueError": 1})

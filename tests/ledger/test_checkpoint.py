@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
@@ -343,3 +344,63 @@ def test_documents_that_lack_keys_are_kept_as_they_are(documents, tmp_path):
         '{"text":"a","total":102}',
         '{"text":"b","extra":null,"total":102}',
     ]
+
+
+def test_documents_that_were_given_and_have_changed_are_refused(tmp_path):
+    def pipeline():
+        return Pipeline("given", stages=[JsonlWriter(str(tmp_path / "out"))])
+
+    def batch(text):
+        return [DocumentBatch("d", pa.table({"text": [text]}), task_id="k")]
+
+    for _ in range(2):
+        run(pipeline(), tmp_path, initial_tasks=batch("old"))
+    with pytest.raises(CheckpointError, match="1 partitions have changed"):
+        run(pipeline(), tmp_path, initial_tasks=batch("new"))
+
+
+def test_an_output_that_is_shorter_than_it_was_is_made_again(documents, tmp_path):
+    made = run(job(documents, tmp_path), tmp_path)
+    before = files(tmp_path / "out")
+    Path(made[2].data[0]).write_bytes(b"")
+    run(job(documents, tmp_path), tmp_path)
+    assert files(tmp_path / "out") == before
+
+
+def test_stored_documents_that_are_damaged_are_made_again(documents, tmp_path):
+    def total_job():
+        return Pipeline("t", stages=[JsonlReader(str(documents)), Total(), JsonlWriter(str(tmp_path / "out"))])
+
+    run(total_job(), tmp_path)
+    before = files(tmp_path / "out")
+    stored = sorted((tmp_path / "checkpoint" / "tasks").glob("0-*.arrow"))
+    stored[0].write_bytes(b"")
+    stored[1].unlink()
+    run(total_job(), tmp_path)
+    assert files(tmp_path / "out") == before
+
+
+def test_a_damaged_checkpoint_is_named(documents, tmp_path):
+    run(job(documents, tmp_path), tmp_path)
+    (tmp_path / "checkpoint" / "run.json").write_text("")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
+        run(job(documents, tmp_path), tmp_path)
+
+
+def test_what_is_done_again_in_another_way_leaves_no_old_files(documents, tmp_path):
+    def grouped(number):
+        reader = JsonlReader(str(documents), files_per_partition=number)
+        return Pipeline("grouped", stages=[reader, Total(), JsonlWriter(str(tmp_path / "out"))])
+
+    run(grouped(1), tmp_path)
+    run(grouped(2), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (120, {120})
+    (documents / "0.jsonl").unlink()
+    run(grouped(2), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (100, {100})
+
+
+def test_rows_that_come_through_in_the_end_are_no_longer_among_the_rejected(documents, tmp_path):
+    for words in (30, 0):
+        run(job(documents, tmp_path, words=words), tmp_path, on_change="redo", rejected_path=tmp_path / "rejected")
+    assert list((tmp_path / "rejected").iterdir()) == []

@@ -141,19 +141,24 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         table = table.take(np.argsort(ids, kind="stable"))
         starts = np.searchsorted(np.sort(ids), np.arange(self.num_buckets + 1))
         pieces = [table.slice(start, stop - start) for start, stop in pairwise(starts)]
-        name = file_name(tasks[0])
-        paths = [f"{self._root}/{_name(bucket, self.num_buckets)}/{name}.parquet" for bucket in range(self.num_buckets)]
+        paths = self._paths(tasks[0])
         rows = {path: piece for path, piece in zip(paths, pieces) if piece.num_rows}
         try:
             each(lambda path: self._write(path, rows[path]), list(rows))
             if self._goes_on:  # an attempt before may have read another file of this name
-                each(self._remove, [path for path in paths if path not in rows])
+                others = [self._paths(task) for task in tasks[1:]]  # it may have written them one by one
+                each(self._remove, [path for path in sum(others, paths) if path not in rows])
         except Exception:
             each(self._remove, list(rows))  # the tasks are tried one by one, under names of their own
             raise
         counts.written(table.num_rows)
         metadata = {**tasks[0]._metadata, "format": "parquet", "num_rows": table.num_rows}
         return [FileGroupTask(dataset_name=tasks[0].dataset_name, data=list(rows), _metadata=metadata)]
+
+    def _paths(self, task: DocumentBatch) -> list[str]:
+        """One for each bucket."""
+        name = file_name(task)
+        return [f"{self._root}/{_name(bucket, self.num_buckets)}/{name}.parquet" for bucket in range(self.num_buckets)]
 
     def _table(self, task: DocumentBatch) -> pa.Table:
         if not task.num_items:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import pyarrow as pa
 
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
@@ -91,6 +88,7 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
             size = 0 if is_remote_url(place) else Path(place).stat().st_size
         counts.written(batch.num_items, size)
         metadata = {**task._metadata, "format": self.file_extension, "num_rows": batch.num_items}
+        metadata |= {"num_bytes": size} if size else {}
         return FileGroupTask(dataset_name=task.dataset_name, data=[path], _metadata=metadata)
 
     def put(self, path: str, pieces: Iterable[bytes]) -> None:
@@ -108,7 +106,7 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
 def file_name(task: DocumentBatch) -> str:
     """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
     source = [task._source_id] if task._source_id else task._metadata.get("source_files") or [task.dataset_name]
-    return get_deterministic_hash(source, task.task_id or _digest(task))
+    return get_deterministic_hash(source, task.task_id or task.digest())
 
 
 def next_run(paths: list[str]) -> str:
@@ -120,12 +118,3 @@ def next_run(paths: list[str]) -> str:
 
 def absolute(path: str) -> str:
     return path.rstrip("/") if is_remote_url(path) else str(local_path(str(path)))
-
-
-def _digest(task: DocumentBatch) -> str:
-    """Stands for the id of a batch that is in no run."""
-    table = task.to_pyarrow()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
