@@ -42,10 +42,32 @@ nemo_curator.stages.text.io.writer JsonlWriter ParquetWriter
 nemo_curator.stages.text.io.writer.jsonl JsonlWriter
 nemo_curator.stages.text.io.writer.parquet ParquetWriter
 nemo_curator.stages.text.io.writer.utils get_deterministic_hash
-nemo_curator.stages.text.modifiers DocumentModifier Modify UnicodeReformatter
+nemo_curator.stages.text.modifiers BoilerPlateStringModifier DocumentModifier FastTextLabelModifier LineRemover
+nemo_curator.stages.text.modifiers MarkdownRemover Modify NewlineNormalizer QuotationRemover Slicer
+nemo_curator.stages.text.modifiers UnicodeReformatter UrlRemover
+nemo_curator.stages.text.modifiers.c4 BoilerPlateStringModifier
 nemo_curator.stages.text.modifiers.doc_modifier DocumentModifier
+nemo_curator.stages.text.modifiers.fasttext FastTextLabelModifier
+nemo_curator.stages.text.modifiers.fasttext.fasttext_label FastTextLabelModifier
+nemo_curator.stages.text.modifiers.line_remover LineRemover
+nemo_curator.stages.text.modifiers.markdown_remover MarkdownRemover
+nemo_curator.stages.text.modifiers.modifier Modify
+nemo_curator.stages.text.modifiers.newline_normalizer NewlineNormalizer
+nemo_curator.stages.text.modifiers.quotation_remover QuotationRemover
+nemo_curator.stages.text.modifiers.slicer Slicer
+nemo_curator.stages.text.modifiers.string BoilerPlateStringModifier LineRemover MarkdownRemover NewlineNormalizer
+nemo_curator.stages.text.modifiers.string QuotationRemover Slicer UrlRemover
+nemo_curator.stages.text.modifiers.string.c4 BoilerPlateStringModifier
+nemo_curator.stages.text.modifiers.string.line_remover LineRemover
+nemo_curator.stages.text.modifiers.string.markdown_remover MarkdownRemover
+nemo_curator.stages.text.modifiers.string.newline_normalizer NewlineNormalizer
+nemo_curator.stages.text.modifiers.string.quotation_remover QuotationRemover
+nemo_curator.stages.text.modifiers.string.slicer Slicer
+nemo_curator.stages.text.modifiers.string.url_remover UrlRemover
 nemo_curator.stages.text.modifiers.unicode UnicodeReformatter
+nemo_curator.stages.text.modifiers.unicode.unicode_reformatter UnicodeReformatter
 nemo_curator.stages.text.modifiers.unicode_reformatter UnicodeReformatter
+nemo_curator.stages.text.modifiers.url_remover UrlRemover
 nemo_curator.stages.text.modules AddId Filter Modify Score ScoreFilter
 nemo_curator.stages.text.modules.add_id AddId
 nemo_curator.stages.text.modules.modifier Modify
