@@ -45,6 +45,7 @@ PARAMETERS = {
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
+    "DocumentSplitter": {"separator": "\n\n"},
     "FastTextLabelModifier": {"label": "__label__hq"},
     "FilePartitioningStage": {"file_paths": "folder"},
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},

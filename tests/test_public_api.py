@@ -68,10 +68,12 @@ nemo_curator.stages.text.modifiers.unicode UnicodeReformatter
 nemo_curator.stages.text.modifiers.unicode.unicode_reformatter UnicodeReformatter
 nemo_curator.stages.text.modifiers.unicode_reformatter UnicodeReformatter
 nemo_curator.stages.text.modifiers.url_remover UrlRemover
-nemo_curator.stages.text.modules AddId Filter Modify Score ScoreFilter
+nemo_curator.stages.text.modules AddId DocumentJoiner DocumentSplitter Filter Modify Score ScoreFilter
 nemo_curator.stages.text.modules.add_id AddId
+nemo_curator.stages.text.modules.joiner DocumentJoiner
 nemo_curator.stages.text.modules.modifier Modify
 nemo_curator.stages.text.modules.score_filter Filter ScoreFilter
+nemo_curator.stages.text.modules.splitter DocumentSplitter
 nemo_curator.tasks DocumentBatch EmptyTask FailedTask FileGroupTask ImageBatch ImageObject NoneTask Task _EmptyTask
 nemo_curator.tasks.document DocumentBatch
 nemo_curator.tasks.sentinels EmptyTask

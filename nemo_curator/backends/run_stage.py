@@ -231,6 +231,7 @@ def _take_reports(count: StageCount, attempt: StageCount) -> None:
     for failure in attempt.failures:
         count.failures.append(failure)
     count.failed.update(attempt.failed)
+    count.rows_joined += attempt.rows_joined
     if count.rejects is not None:
         count.rejects.extend(attempt.rejects or [])
     for name in ("rows_seen", "rows_written"):

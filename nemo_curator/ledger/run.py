@@ -47,7 +47,8 @@ class Run:
             if stage.imbalance:
                 raise LedgerError(
                     f"{stage.stage}: {stage.rows_in} rows in and {stage.rows_added} added, but {stage.rows_out} out, "
-                    f"{stage.rows_dropped} dropped and {stage.rows_failed} failed: {stage.imbalance} unaccounted for"
+                    f"{stage.rows_dropped} dropped, {stage.rows_failed} failed and {stage.rows_joined} joined: "
+                    f"{stage.imbalance} unaccounted for"
                 )
         if self.partitions_done + len(self.failures) != self.partitions:
             raise LedgerError(
@@ -62,7 +63,8 @@ class Run:
         """The account as text, one line a stage."""
         rows = [_COLUMNS]
         for stage in self.stages:
-            drops = ", ".join(f"{rows} {by}" for by, rows in stage.dropped.items() if by != stage.stage)
+            gone = {**stage.dropped, **({"joined": stage.rows_joined} if stage.rows_joined else {})}
+            drops = ", ".join(f"{rows} {by}" for by, rows in gone.items() if by != stage.stage)
             rows.append(
                 (
                     stage.stage,

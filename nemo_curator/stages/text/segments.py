@@ -22,7 +22,7 @@ def split_texts(texts: TextColumn, separator: str) -> tuple[pa.Array, np.ndarray
         nulls = np.zeros(len(segments), bool)
         nulls[offsets[:-1][array.is_null().to_numpy(zero_copy_only=False)]] = True
         segments = pc.if_else(pa.array(nulls), pa.scalar(None, segments.type), segments)
-    return segments, offsets
+    return _as_kind(segments, texts.array.type), offsets
 
 
 def join_segments(segments: pa.Array, offsets: np.ndarray, separator: str, kind: pa.DataType) -> pa.Array:
@@ -41,7 +41,7 @@ def join_segments(segments: pa.Array, offsets: np.ndarray, separator: str, kind:
     if segments.null_count:
         nothing_left = (np.diff(starts) == 0) & (np.diff(offsets) > 0)
         joined = pc.if_else(pa.array(nothing_left), pa.scalar(None, joined.type), joined)
-    return joined.cast(kind) if joined.nbytes < 2**31 else joined
+    return _as_kind(joined, kind)
 
 
 def _one_array(texts: TextColumn) -> pa.Array:
@@ -50,3 +50,7 @@ def _one_array(texts: TextColumn) -> pa.Array:
         return array
     # the texts of all chunks together may need 64-bit offsets
     return array.chunk(0) if array.num_chunks == 1 else array.cast(pa.large_string()).combine_chunks()
+
+
+def _as_kind(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return array.cast(kind) if array.nbytes < 2**31 else array
