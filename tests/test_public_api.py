@@ -30,7 +30,7 @@ nemo_curator.stages.text.download DocumentDownloadExtractStage DocumentDownloade
 nemo_curator.stages.text.download URLGenerator
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
-nemo_curator.stages.text.filters DocumentFilter Filter Score ScoreFilter WordCountFilter
+nemo_curator.stages.text.filters DocumentFilter Filter LineFilter MarkRejected Score ScoreFilter WordCountFilter
 nemo_curator.stages.text.filters.doc_filter DocumentFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
 nemo_curator.stages.text.filters.heuristic_filter WordCountFilter

@@ -5,6 +5,7 @@ from nemo_curator.stages.text.modifiers.fasttext import FastTextLabelModifier
 from nemo_curator.stages.text.modifiers.modifier import Modify
 from nemo_curator.stages.text.modifiers.string import (
     BoilerPlateStringModifier,
+    CitationRemover,
     LineRemover,
     MarkdownRemover,
     NewlineNormalizer,
@@ -16,6 +17,7 @@ from nemo_curator.stages.text.modifiers.unicode import UnicodeReformatter
 
 __all__ = [
     "BoilerPlateStringModifier",
+    "CitationRemover",
     "DocumentModifier",
     "FastTextLabelModifier",
     "LineRemover",

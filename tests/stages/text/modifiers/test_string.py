@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nemo_curator.stages.text.modifiers import (
     BoilerPlateStringModifier,
+    CitationRemover,
     FastTextLabelModifier,
     LineRemover,
     MarkdownRemover,
@@ -18,11 +19,27 @@ from nemo_curator.stages.text.modifiers import (
 from nemo_curator.tasks.text_column import TextColumn
 
 PIECES = ["http://x.y/a_b", "WWW.z.com", ").", " ", "\n", "\r\n", "\n\n", "*", "**", "_", "[t](u)", "![i](j)", "a", "9"]
-PIECES += ['"', "use cookies", "Lorem Ipsum", "Privacy Policy", "é", "語", "`", "\\", "$", "b_c", "foo"]
+PIECES += [
+    '"',
+    "use cookies",
+    "Lorem Ipsum",
+    "Privacy Policy",
+    "é",
+    "語",
+    "`",
+    "\\",
+    "$",
+    "b_c",
+    "foo",
+    "[1]",
+    "[edit]",
+    "[",
+]
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=8).map("".join)
 MODIFIERS = [
     BoilerPlateStringModifier(),
     BoilerPlateStringModifier(remove_if_at_top_or_bottom=False),
+    CitationRemover(),
     FastTextLabelModifier("__label__hq"),
     LineRemover(["foo", ""]),
     LineRemover([]),
@@ -178,6 +195,11 @@ def test_a_piece_is_cut_out(slicer, text, made):
 
 def test_a_label_goes_before_the_one_line_of_a_document():
     assert FastTextLabelModifier("__label__hq").modify_document("a\nb __label__x c") == "__label__hq a b  x c"
+
+
+def test_marks_of_citations_go():
+    text = "Cats sleep.[12][citation needed] [edit][] a[i] [1, 2]"
+    assert CitationRemover().modify_document(text) == "Cats sleep.  a[i] [1, 2]"
 
 
 POLICY = "We use cookies."

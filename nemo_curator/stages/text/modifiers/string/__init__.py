@@ -1,6 +1,6 @@
 """Modifiers that need nothing but the text."""
 
-from nemo_curator.stages.text.modifiers.string.c4 import BoilerPlateStringModifier
+from nemo_curator.stages.text.modifiers.string.c4 import BoilerPlateStringModifier, CitationRemover
 from nemo_curator.stages.text.modifiers.string.line_remover import LineRemover
 from nemo_curator.stages.text.modifiers.string.markdown_remover import MarkdownRemover
 from nemo_curator.stages.text.modifiers.string.newline_normalizer import NewlineNormalizer
@@ -10,6 +10,7 @@ from nemo_curator.stages.text.modifiers.string.url_remover import UrlRemover
 
 __all__ = [
     "BoilerPlateStringModifier",
+    "CitationRemover",
     "LineRemover",
     "MarkdownRemover",
     "NewlineNormalizer",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
-from nemo_curator.stages.text.rows import change_rows, holding
+from nemo_curator.stages.text.rows import as_mask, change_rows, holding
 from nemo_curator.stages.text.utils.constants import policy_substrings
 from nemo_curator.tasks.text_column import TextColumn
 
 LOREM_IPSUM = "lorem ipsum"
+_CITATION = re.compile(r"\[(?:[0-9]*|edit|citation needed)\]")
 
 
 @dataclass
@@ -46,4 +50,21 @@ class BoilerPlateStringModifier(DocumentModifier):
 
     def modify_texts(self, texts: TextColumn) -> TextColumn:
         suspects = holding(texts, LOREM_IPSUM, *policy_substrings)
+        return change_rows(texts, suspects, lambda some: [self.modify_document(text) for text in some])
+
+
+@dataclass
+class CitationRemover(DocumentModifier):
+    """Remove the marks of citations and edits of Wikipedia: `[1]`, `[]`, `[edit]` and `[citation needed]`.
+
+    Example:
+        >>> CitationRemover().modify_document("Cats sleep.[2][citation needed]")
+        'Cats sleep.'
+    """
+
+    def modify_document(self, text: str) -> str:
+        return _CITATION.sub("", text)
+
+    def modify_texts(self, texts: TextColumn) -> TextColumn:
+        suspects = as_mask(pc.match_substring_regex(texts.array, _CITATION.pattern))
         return change_rows(texts, suspects, lambda some: [self.modify_document(text) for text in some])
