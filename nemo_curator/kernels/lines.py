@@ -30,12 +30,12 @@ FACTS = (
 BULLETED, UNENDED, ELLIPSES, LINES, PARAGRAPHS, END = 0, 1, 2, 3, 7, 11
 
 LINE_FEED = 10
-BULLETS = "•‣⁃⁌⁍∙○●◘◦⦾⦿"
+BULLETS = "\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u29be\u29bf"
 END_MARKS = ".?!\"'"
 ELLIPSIS_MARKS = ("...", "[...]", "…", "(...)", "[…]", "-»", "read more..", "read more")
 _BULLETS = np.array(sorted(map(ord, BULLETS)), np.int64)
 _FIRST_OF_BULLETS = np.uint8(0xE2)
-_END_MARKS = np.array(list(map(ord, END_MARKS)), np.uint8)
+_IS_END_MARK = np.array([chr(byte) in END_MARKS for byte in range(256)])
 _MARKS = np.frombuffer("".join(ELLIPSIS_MARKS).encode(), np.uint8)
 _MARK_ENDS = np.cumsum([len(mark.encode()) for mark in ELLIPSIS_MARKS])
 
@@ -127,7 +127,7 @@ def _describe_lines(text, memory, feeds, edges, facts):
             edges[2 * lines], edges[2 * lines + 1] = start, end
             lines += 1
             facts[BULLETED] += _is_bullet(text, first)
-            facts[UNENDED] += not _is_end_mark(text[last - 1])
+            facts[UNENDED] += not _IS_END_MARK[text[last - 1]]
             facts[ELLIPSES] += _ends_with_ellipsis(text, first, last)
         start = end + 1
     return lines, blank
@@ -156,18 +156,10 @@ def _is_bullet(text, at):
     if text[at] != _FIRST_OF_BULLETS:
         return False
     code, _ = char_at(text, at)
+    found = False
     for bullet in _BULLETS:
-        if code == bullet:
-            return True
-    return False
-
-
-@kernel
-def _is_end_mark(byte):
-    for mark in _END_MARKS:
-        if byte == mark:
-            return True
-    return False
+        found |= code == bullet
+    return found
 
 
 @kernel

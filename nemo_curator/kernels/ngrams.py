@@ -12,8 +12,8 @@ from collections import Counter
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
-from nemo_curator.kernels.octets import FIRST_BYTES, ROOM, chars_between, copy, load8, longest_of
 from nemo_curator.kernels.numbering import number_spans, slot_of, table_size, tables_for
+from nemo_curator.kernels.octets import FIRST_BYTES, ROOM, chars_between, copy, load8, longest_of
 from nemo_curator.kernels.words import find_words
 
 SPACE = np.uint8(32)

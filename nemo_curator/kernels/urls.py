@@ -82,10 +82,10 @@ def _end_of_url(text, at):
 
 @kernel
 def _has_porn(text, start, end):
-    for at in range(start, end - _PORN.size + 1):
-        if holds(text, at, _PORN):
-            return True
-    return False
+    at = start
+    while at + _PORN.size <= end and not holds(text, at, _PORN):
+        at += 1
+    return at + _PORN.size <= end
 
 
 @kernel
@@ -93,7 +93,7 @@ def holds(text, start, part):
     """Whether these bytes stand here."""
     if start < 0 or start + part.size > text.size:
         return False
-    for at in range(part.size):
-        if text[start + at] != part[at]:
-            return False
-    return True
+    at = 0
+    while at < part.size and text[start + at] == part[at]:
+        at += 1
+    return at == part.size

@@ -89,9 +89,7 @@ class TextColumn:
     @property
     def boilerplate(self) -> np.ndarray:
         """Paragraphs of each text that hold certain phrases, by the names in `kernels.boilerplate.FACTS`."""
-        return self.facts(
-            "boilerplate", boilerplate.FACTS, boilerplate.count_boilerplate, boilerplate.boilerplate_of
-        )
+        return self.facts("boilerplate", boilerplate.FACTS, boilerplate.count_boilerplate, boilerplate.boilerplate_of)
 
     def ngrams(self, n: int, *, top: bool = False) -> np.ndarray:
         """Characters in repeated n-grams of words, by the names in `kernels.ngrams.FACTS`; some need `top`."""
@@ -107,9 +105,7 @@ class TextColumn:
         )
         return _named(counts.reshape(shape), ngrams.FACTS)
 
-    def facts(
-        self, name: str, facts: Sequence[str], kernel: Callable, row_wise: Callable, *more: Any
-    ) -> np.ndarray:
+    def facts(self, name: str, facts: Sequence[str], kernel: Callable, row_wise: Callable, *more: Any) -> np.ndarray:
         """Several numbers for each text, by name: `facts(…)["lines"]`. They are counted together and remembered."""
         counts = self.remember(name, lambda: self.measure(kernel, row_wise, *more))
         return _named(counts.reshape(len(self), len(facts)), facts)
@@ -120,9 +116,7 @@ class TextColumn:
             self._counted[name] = count()
         return self._counted[name]
 
-    def measure(
-        self, kernel: Callable, row_wise: Callable[..., Any], *more: Any, dtype: type = np.int64
-    ) -> np.ndarray:
+    def measure(self, kernel: Callable, row_wise: Callable[..., Any], *more: Any, dtype: type = np.int64) -> np.ndarray:
         """One value or row per text: from a kernel, or from a function of one text as long as numba does not pay.
 
         Both get what is in `more` besides; a kernel's table may be given as a function that makes it, and is not for

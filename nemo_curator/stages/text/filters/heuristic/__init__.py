@@ -1,5 +1,57 @@
 """Filters that need no model."""
 
-from nemo_curator.stages.text.filters.heuristic.string import WordCountFilter
+from nemo_curator.stages.text.filters.heuristic.repetition import (
+    RepeatedLinesByCharFilter,
+    RepeatedLinesFilter,
+    RepeatedParagraphsByCharFilter,
+    RepeatedParagraphsFilter,
+    RepeatingDuplicateNGramsFilter,
+    RepeatingTopNGramsFilter,
+)
+from nemo_curator.stages.text.filters.heuristic.string import (
+    BoilerPlateStringFilter,
+    BulletsFilter,
+    CommonEnglishWordsFilter,
+    EllipsisFilter,
+    LengthFilter,
+    LongWordFilter,
+    MeanWordLengthFilter,
+    NonAlphaNumericFilter,
+    NumbersFilter,
+    ParenthesesFilter,
+    PornographicUrlsFilter,
+    PunctuationFilter,
+    SubstringFilter,
+    SymbolsToWordsFilter,
+    UrlsFilter,
+    WhiteSpaceFilter,
+    WordCountFilter,
+    WordsWithoutAlphabetsFilter,
+)
 
-__all__ = ["WordCountFilter"]
+__all__ = [
+    "BoilerPlateStringFilter",
+    "BulletsFilter",
+    "CommonEnglishWordsFilter",
+    "EllipsisFilter",
+    "LengthFilter",
+    "LongWordFilter",
+    "MeanWordLengthFilter",
+    "NonAlphaNumericFilter",
+    "NumbersFilter",
+    "ParenthesesFilter",
+    "PornographicUrlsFilter",
+    "PunctuationFilter",
+    "RepeatedLinesByCharFilter",
+    "RepeatedLinesFilter",
+    "RepeatedParagraphsByCharFilter",
+    "RepeatedParagraphsFilter",
+    "RepeatingDuplicateNGramsFilter",
+    "RepeatingTopNGramsFilter",
+    "SubstringFilter",
+    "SymbolsToWordsFilter",
+    "UrlsFilter",
+    "WhiteSpaceFilter",
+    "WordCountFilter",
+    "WordsWithoutAlphabetsFilter",
+]
