@@ -61,6 +61,7 @@ PARAMETERS = {
     "ParquetWriter": {"path": "folder"},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
+    "SubstringFilter": {"substring": "a", "position": "any"},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
 }
 """What a class needs to be built, where its defaults do not suffice. None: it is not built by users."""

@@ -68,3 +68,38 @@ def _words_split_within(text, start, end):
             words -= at == 0 or is_ascii_space(text[at - 1])
             words += after < text.size and not is_ascii_space(text[after]) and wide_space_width(text, after) == 0
     return words
+
+
+@kernel
+def find_words(text, spaces, edges):
+    """Write where each word starts and where it ends into `edges`, by turns; return how many words there are.
+
+    `spaces` is working memory, a byte for each of the text.
+    """
+    _mark_spaces(text, spaces)
+    found = 0
+    outside = np.uint8(1)
+    for at in range(text.size):
+        edges[found] = at
+        found += spaces[at] != outside
+        outside = spaces[at]
+    edges[found] = text.size
+    return (found + 1) // 2
+
+
+@kernel
+def _mark_spaces(text, spaces):
+    for at in range(text.size):
+        spaces[at] = is_ascii_space(text[at])
+    blocks = max(text.size - 2, 0) // BLOCK
+    for at in range(blocks):
+        if _has_wide_space(text[BLOCK * at : BLOCK * at + BLOCK + 2]):
+            _mark_wide_spaces(text, BLOCK * at, BLOCK * at + BLOCK, spaces)
+    _mark_wide_spaces(text, BLOCK * blocks, text.size, spaces)
+
+
+@kernel
+def _mark_wide_spaces(text, start, end, spaces):
+    for at in range(start, end):
+        for place in range(at, min(at + wide_space_width(text, at), text.size)):
+            spaces[place] = 1

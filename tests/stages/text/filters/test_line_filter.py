@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import DocumentFilter, LineFilter, WordCountFilter
-from nemo_curator.stages.text.filters.heuristic import (
+from nemo_curator.stages.text.filters.line import (
     CounterLineFilter,
     EndMarkFilter,
     ForbiddenSubstringsFilter,
