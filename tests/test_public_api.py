@@ -31,6 +31,22 @@ nemo_curator.stages.text.download URLGenerator
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
 nemo_curator.stages.text.filters DocumentFilter Filter Score ScoreFilter WordCountFilter
+nemo_curator.stages.text.filters AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.code TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.heuristic.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.heuristic.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.heuristic.code.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code TokenizerFertilityFilter XMLHeaderFilter
 nemo_curator.stages.text.filters.doc_filter DocumentFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
 nemo_curator.stages.text.filters.heuristic_filter WordCountFilter

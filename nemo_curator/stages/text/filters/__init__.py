@@ -2,6 +2,30 @@
 
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
 from nemo_curator.stages.text.filters.heuristic import WordCountFilter
+from nemo_curator.stages.text.filters.heuristic.code import (
+    AlphaFilter,
+    GeneralCommentToCodeFilter,
+    HTMLBoilerplateFilter,
+    NumberOfLinesOfCodeFilter,
+    PerExtensionFilter,
+    PythonCommentToCodeFilter,
+    TokenizerFertilityFilter,
+    XMLHeaderFilter,
+)
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
 
-__all__ = ["DocumentFilter", "Filter", "Score", "ScoreFilter", "WordCountFilter"]
+__all__ = [
+    "AlphaFilter",
+    "DocumentFilter",
+    "Filter",
+    "GeneralCommentToCodeFilter",
+    "HTMLBoilerplateFilter",
+    "NumberOfLinesOfCodeFilter",
+    "PerExtensionFilter",
+    "PythonCommentToCodeFilter",
+    "Score",
+    "ScoreFilter",
+    "TokenizerFertilityFilter",
+    "WordCountFilter",
+    "XMLHeaderFilter",
+]
