@@ -19,7 +19,7 @@ from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterat
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
-from tests.tiny_models import sentencepiece_model
+from tests.tiny_models import sentencepiece_model, tokenizer_folder
 
 
 class _Urls(URLGenerator):
@@ -58,6 +58,8 @@ PARAMETERS = {
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
+    "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
+    "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
 }

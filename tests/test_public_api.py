@@ -30,7 +30,7 @@ nemo_curator.stages.text.download DocumentDownloadExtractStage DocumentDownloade
 nemo_curator.stages.text.download URLGenerator
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
-nemo_curator.stages.text.filters DocumentFilter Filter Score ScoreFilter WordCountFilter
+nemo_curator.stages.text.filters DocumentFilter Filter Score ScoreFilter TokenCountFilter WordCountFilter
 nemo_curator.stages.text.filters AlphaFilter GeneralCommentToCodeFilter
 nemo_curator.stages.text.filters HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
 nemo_curator.stages.text.filters PerExtensionFilter PythonCommentToCodeFilter
@@ -49,7 +49,9 @@ nemo_curator.stages.text.filters.heuristic.code.code PerExtensionFilter PythonCo
 nemo_curator.stages.text.filters.heuristic.code.code TokenizerFertilityFilter XMLHeaderFilter
 nemo_curator.stages.text.filters.doc_filter DocumentFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
-nemo_curator.stages.text.filters.heuristic_filter WordCountFilter
+nemo_curator.stages.text.filters.heuristic_filter TokenCountFilter WordCountFilter
+nemo_curator.stages.text.filters.token TokenCountFilter
+nemo_curator.stages.text.filters.token.token_count TokenCountFilter
 nemo_curator.stages.text.io JsonlReader ParquetReader ParquetWriter
 nemo_curator.stages.text.io.reader JsonlReader ParquetReader
 nemo_curator.stages.text.io.reader.jsonl JsonlReader
@@ -58,6 +60,7 @@ nemo_curator.stages.text.io.writer JsonlWriter ParquetWriter
 nemo_curator.stages.text.io.writer.jsonl JsonlWriter
 nemo_curator.stages.text.io.writer.parquet ParquetWriter
 nemo_curator.stages.text.io.writer.utils get_deterministic_hash
+nemo_curator.stages.text.models.tokenizer TokenizerStage
 nemo_curator.stages.text.modifiers DocumentModifier Modify UnicodeReformatter
 nemo_curator.stages.text.modifiers.doc_modifier DocumentModifier
 nemo_curator.stages.text.modifiers.unicode UnicodeReformatter

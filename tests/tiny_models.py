@@ -24,3 +24,39 @@ def sentencepiece_model():
         input=str(folder() / "text.txt"), model_prefix=str(folder() / "pieces"), vocab_size=18, minloglevel=2
     )
     return str(folder() / "pieces.model")
+
+
+@cache
+def tokenizer_folder():
+    """A folder with a byte-level BPE tokenizer that adds <s> and </s> and takes at most 64 tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<unk>", "<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator([TEXT] * 50, trainer)
+    made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    return _saved(made, "tokenizer", unk_token="<unk>", bos_token="<s>", eos_token="</s>", model_max_length=64)
+
+
+@cache
+def words_folder(words=100, added=0):
+    """A folder with a tokenizer whose words are w0, w1, … and whose last one ends a document."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    names = [f"w{at}" for at in range(words - 1)]
+    made = Tokenizer(models.WordLevel({name: at for at, name in enumerate([*names, "<eos>"])}, unk_token="w0"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.add_tokens([f"a{at}" for at in range(added)])
+    return _saved(made, f"words-{words}-{added}", unk_token="w0", eos_token="<eos>")
+
+
+def _saved(tokenizer, name, **settings):
+    from transformers import PreTrainedTokenizerFast
+
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **settings).save_pretrained(folder() / name)
+    return str(folder() / name)

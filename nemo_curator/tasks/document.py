@@ -144,6 +144,13 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return self._like(self._frame.iloc[start : start + length])
         return self._rows(lambda table: table.slice(start, length), lambda text, _: text.slice(start, length))
 
+    def take(self, rows: np.ndarray) -> DocumentBatch:
+        """Keep these rows, in this order."""
+        if self._frame is not None:
+            return self._like(self._frame.iloc[rows])
+        indices = pa.array(rows)
+        return self._rows(lambda table: table.take(indices), lambda _, array: TextColumn(array))
+
     def select(self, names: list[str]) -> DocumentBatch:
         """Keep these columns, in this order."""
         if self._frame is not None:

@@ -13,6 +13,7 @@ from nemo_curator.stages.text.filters.heuristic.code import (
     XMLHeaderFilter,
 )
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
     "AlphaFilter",
@@ -25,6 +26,7 @@ __all__ = [
     "PythonCommentToCodeFilter",
     "Score",
     "ScoreFilter",
+    "TokenCountFilter",
     "TokenizerFertilityFilter",
     "WordCountFilter",
     "XMLHeaderFilter",

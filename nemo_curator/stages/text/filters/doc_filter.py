@@ -19,7 +19,7 @@ class DocumentFilter:
     Define `score_document` (one text) or `score_texts` (a column), and `keep_document` (one score) or `keep_scores`
     (all of them); the other of each pair follows. A null text is scored like the empty text. A filter that needs a
     model may define `model_check_or_download` (once on each machine), `load_model` and `load_tokenizer` (once on each
-    worker).
+    worker); what these keep in attributes that begin with `_loaded` stays in its process.
     """
 
     requires: dict[str, str] = {}
@@ -32,6 +32,9 @@ class DocumentFilter:
         super().__init_subclass__(**kwargs)
         derive(cls, "score_document", "score_texts", _score_one, _score_each)
         derive(cls, "keep_document", "keep_scores", _keep_one, _keep_each)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if not key.startswith("_loaded")}
 
     @property
     def name(self) -> str:

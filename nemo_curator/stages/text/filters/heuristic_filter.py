@@ -1,5 +1,6 @@
 """Where 25.09 kept its heuristic filters."""
 
 from nemo_curator.stages.text.filters.heuristic import WordCountFilter
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
-__all__ = ["WordCountFilter"]
+__all__ = ["TokenCountFilter", "WordCountFilter"]
