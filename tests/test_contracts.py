@@ -52,6 +52,7 @@ PARAMETERS = {
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
+    "MegatronTokenizerWriter": {"path": "folder", "model_identifier": "model"},
     "Modify": {"modifier_fn": str.upper},
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},

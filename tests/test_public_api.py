@@ -56,8 +56,9 @@ nemo_curator.stages.text.io JsonlReader ParquetReader ParquetWriter
 nemo_curator.stages.text.io.reader JsonlReader ParquetReader
 nemo_curator.stages.text.io.reader.jsonl JsonlReader
 nemo_curator.stages.text.io.reader.parquet ParquetReader
-nemo_curator.stages.text.io.writer JsonlWriter ParquetWriter
+nemo_curator.stages.text.io.writer JsonlWriter MegatronTokenizerWriter ParquetWriter
 nemo_curator.stages.text.io.writer.jsonl JsonlWriter
+nemo_curator.stages.text.io.writer.megatron_tokenizer MegatronTokenizerWriter
 nemo_curator.stages.text.io.writer.parquet ParquetWriter
 nemo_curator.stages.text.io.writer.utils get_deterministic_hash
 nemo_curator.stages.text.models.tokenizer TokenizerStage
@@ -76,6 +77,7 @@ nemo_curator.tasks.utils TaskPerfUtils
 nemo_curator.utils.client_utils is_remote_url
 nemo_curator.utils.file_utils create_or_overwrite_dir get_all_file_paths_under get_fs
 nemo_curator.utils.hash_utils get_deterministic_hash
+nemo_curator.utils.merge_file_prefixes merge_file_prefixes
 nemo_curator.utils.performance_utils StagePerfStats StageTimer
 nemo_curator.utils.split_large_files split_jsonl_file_by_size
 """
