@@ -258,3 +258,13 @@ def test_the_frame_of_a_user_is_written_too(tmp_path):
     writer.setup()
     task = writer.process(DocumentBatch("set", pd.DataFrame({"story": ["w1 w2"]})))
     assert documents(task._metadata["file_prefix"]) == [[1, 2]]
+
+
+def test_pairs_with_tokens_of_eight_bits_are_merged_too(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.bin").write_bytes(b"\x01\x02")
+        head = struct.pack("<9sQBQQ", b"MMIDIDX\0\0", 1, 1, 1, 2)
+        (tmp_path / f"{name}.idx").write_bytes(head + struct.pack("<iqqq", 2, 0, 0, 1))
+    merge(tmp_path, tmp_path / "all")
+    assert (tmp_path / "all.bin").read_bytes() == b"\x01\x02" * 2
+    assert struct.unpack_from("<2i2q", (tmp_path / "all.idx").read_bytes(), 34) == (2, 2, 0, 2)

@@ -21,9 +21,9 @@ from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.file_utils import get_fs
 
 MAGIC = b"MMIDIDX\0\0"
-TOKEN_TYPES = {8: np.dtype("<u2"), 4: np.dtype("<i4")}
+TOKEN_TYPES = {code: np.dtype(kind) for code, kind in enumerate(("<u1", "<i1", "<i2", "<i4", "<i8"), 1)}
+TOKEN_TYPES[8] = np.dtype("<u2")
 """Types of a token by their code."""
-_OTHER_TYPES = {1: "<u1", 2: "<i1", 3: "<i2", 5: "<i8"}
 _HEAD = struct.Struct("<9sQBQQ")
 
 
@@ -42,8 +42,8 @@ def write_index(file: BinaryIO, dtype: np.dtype, lengths: np.ndarray) -> None:
 
 
 def write_head(file: BinaryIO, dtype: np.dtype, sequences: int, bounds: int) -> None:
-    codes = {str(kind): code for code, kind in {**TOKEN_TYPES, **_OTHER_TYPES}.items()}
-    file.write(_HEAD.pack(MAGIC, 1, codes[str(dtype)], sequences, bounds))
+    codes = {kind: code for code, kind in TOKEN_TYPES.items()}
+    file.write(_HEAD.pack(MAGIC, 1, codes[dtype], sequences, bounds))
 
 
 def places(lengths: np.ndarray, dtype: np.dtype, start: int = 0) -> np.ndarray:
@@ -84,10 +84,10 @@ def read_index(path: Path) -> Index:
     if len(head) < _HEAD.size or not head.startswith(MAGIC):
         raise InputError(f"{path} is not an index of Megatron")
     _, version, code, sequences, bounds = _HEAD.unpack(head)
-    types = {**TOKEN_TYPES, **_OTHER_TYPES}
-    if version != 1 or code not in types:
-        raise InputError(f"{path} is of version {version} with tokens of type {code}; known is 1 with {sorted(types)}")
-    index = Index(path, np.dtype(types[code]), sequences, bounds)
+    if version != 1 or code not in TOKEN_TYPES:
+        known = sorted(TOKEN_TYPES)
+        raise InputError(f"{path} is of version {version} with tokens of type {code}; known are 1 with {known}")
+    index = Index(path, TOKEN_TYPES[code], sequences, bounds)
     wanted = _HEAD.size + 12 * sequences + 8 * bounds
     if path.stat().st_size != wanted:
         raise InputError(f"{path} has {path.stat().st_size} bytes and says that it has {wanted}; make the pair again")
