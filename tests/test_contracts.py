@@ -19,7 +19,7 @@ from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterat
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
-from tests.tiny_models import sentencepiece_model, tokenizer_folder
+from tests.tiny_models import fasttext_model, sentencepiece_model, tokenizer_folder
 
 
 class _Urls(URLGenerator):
@@ -46,6 +46,8 @@ PARAMETERS = {
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
+    "FastTextLangId": {"model_path": "lid.176.ftz"},
+    "FastTextQualityFilter": lambda: {"model_path": fasttext_model()},
     "FilePartitioningStage": {"file_paths": "folder"},
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
     "FunctionStage": None,

@@ -48,6 +48,10 @@ nemo_curator.stages.text.filters.heuristic.code.code HTMLBoilerplateFilter Numbe
 nemo_curator.stages.text.filters.heuristic.code.code PerExtensionFilter PythonCommentToCodeFilter
 nemo_curator.stages.text.filters.heuristic.code.code TokenizerFertilityFilter XMLHeaderFilter
 nemo_curator.stages.text.filters.doc_filter DocumentFilter
+nemo_curator.stages.text.filters FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext.fasttext_filters FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext_filter FastTextLangId FastTextQualityFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
 nemo_curator.stages.text.filters.heuristic_filter TokenCountFilter WordCountFilter
 nemo_curator.stages.text.filters.token TokenCountFilter

@@ -1,6 +1,7 @@
 """Filters, and the stages that apply them."""
 
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
+from nemo_curator.stages.text.filters.fasttext import FastTextLangId, FastTextQualityFilter
 from nemo_curator.stages.text.filters.heuristic import WordCountFilter
 from nemo_curator.stages.text.filters.heuristic.code import (
     AlphaFilter,
@@ -18,6 +19,8 @@ from nemo_curator.stages.text.filters.token import TokenCountFilter
 __all__ = [
     "AlphaFilter",
     "DocumentFilter",
+    "FastTextLangId",
+    "FastTextQualityFilter",
     "Filter",
     "GeneralCommentToCodeFilter",
     "HTMLBoilerplateFilter",

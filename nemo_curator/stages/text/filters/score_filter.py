@@ -74,8 +74,9 @@ class ScoreFilter(_FilterStage):
         for one, text_field, score_field, invert in self._steps:
             if batch.num_items == 0:
                 break
-            scores = _scores(one.score_texts, batch.text(text_field), one.name)
-            keep = _mask(one.keep_scores(scores), invert)
+            texts = batch.text(text_field)
+            scores = _scores(one.score_texts, texts, one.name)
+            keep = _mask(one.keep_texts(texts, scores), invert)
             before = batch
             if score_field is not None:
                 batch = batch.with_column(score_field, scores)
