@@ -31,21 +31,46 @@ nemo_curator.stages.text.download URLGenerator
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
 nemo_curator.stages.text.filters DocumentFilter Filter LineFilter MarkRejected Score ScoreFilter WordCountFilter
+nemo_curator.stages.text.filters TokenCountFilter
+nemo_curator.stages.text.filters AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.code TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.heuristic.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.heuristic.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code TokenizerFertilityFilter XMLHeaderFilter
+nemo_curator.stages.text.filters.heuristic.code.code AlphaFilter GeneralCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code HTMLBoilerplateFilter NumberOfLinesOfCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code PerExtensionFilter PythonCommentToCodeFilter
+nemo_curator.stages.text.filters.heuristic.code.code TokenizerFertilityFilter XMLHeaderFilter
 nemo_curator.stages.text.filters.doc_filter DocumentFilter
+nemo_curator.stages.text.filters FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext.fasttext_filters FastTextLangId FastTextQualityFilter
+nemo_curator.stages.text.filters.fasttext_filter FastTextLangId FastTextQualityFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
-nemo_curator.stages.text.filters.heuristic_filter WordCountFilter
+nemo_curator.stages.text.filters.heuristic_filter TokenCountFilter WordCountFilter
+nemo_curator.stages.text.filters.token TokenCountFilter
+nemo_curator.stages.text.filters.token.token_count TokenCountFilter
 nemo_curator.stages.text.io JsonlReader ParquetReader ParquetWriter
 nemo_curator.stages.text.io.reader JsonlReader ParquetReader
 nemo_curator.stages.text.io.reader.jsonl JsonlReader
 nemo_curator.stages.text.io.reader.parquet ParquetReader
-nemo_curator.stages.text.io.writer JsonlWriter ParquetWriter
+nemo_curator.stages.text.io.writer JsonlWriter MegatronTokenizerWriter ParquetWriter
 nemo_curator.stages.text.io.writer.jsonl JsonlWriter
+nemo_curator.stages.text.io.writer.megatron_tokenizer MegatronTokenizerWriter
 nemo_curator.stages.text.io.writer.parquet ParquetWriter
 nemo_curator.stages.text.io.writer.utils get_deterministic_hash
 nemo_curator.stages.text.modifiers BoilerPlateStringModifier DocumentModifier FastTextLabelModifier LineRemover
 nemo_curator.stages.text.modifiers MarkdownRemover Modify NewlineNormalizer QuotationRemover Slicer
 nemo_curator.stages.text.modifiers UnicodeReformatter UrlRemover
 nemo_curator.stages.text.modifiers.c4 BoilerPlateStringModifier
+nemo_curator.stages.text.models.tokenizer TokenizerStage
 nemo_curator.stages.text.modifiers.doc_modifier DocumentModifier
 nemo_curator.stages.text.modifiers.fasttext FastTextLabelModifier
 nemo_curator.stages.text.modifiers.fasttext.fasttext_label FastTextLabelModifier
@@ -81,6 +106,7 @@ nemo_curator.tasks.utils TaskPerfUtils
 nemo_curator.utils.client_utils is_remote_url
 nemo_curator.utils.file_utils create_or_overwrite_dir get_all_file_paths_under get_fs
 nemo_curator.utils.hash_utils get_deterministic_hash
+nemo_curator.utils.merge_file_prefixes merge_file_prefixes
 nemo_curator.utils.performance_utils StagePerfStats StageTimer
 nemo_curator.utils.split_large_files split_jsonl_file_by_size
 """

@@ -13,7 +13,8 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
 
-_NOT_SETTINGS = {"name", "resources", "runtime_env", "batch_size", "requires", "num_workers"}
+_NOT_SETTINGS_OF_PARTS = {"hf_token"}
+_NOT_SETTINGS = {"name", "resources", "runtime_env", "batch_size", "requires", "num_workers", "hf_token"}
 _NOT_SETTINGS |= {"ray_stage_spec", "xenna_stage_spec"}
 """What may differ between a run and the one that continues it: it does not change the rows."""
 
@@ -58,7 +59,12 @@ def stable_text(value: Any, depth: int = 6) -> str:
         return f"{value.__qualname__}#{_digest(_code_text(value.__code__))}"
     if isinstance(value, type | types.BuiltinFunctionType | types.MethodDescriptorType):
         return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value.__qualname__
-    state = {key: item for key, item in getattr(value, "__dict__", {}).items() if not key.startswith("__")}
+    # neither a password nor what a filter has loaded so far is a setting
+    state = {
+        key: item
+        for key, item in getattr(value, "__dict__", {}).items()
+        if not key.startswith(("__", "_loaded")) and key not in _NOT_SETTINGS_OF_PARTS
+    }
     return f"{type(value).__module__}.{type(value).__qualname__}({stable_text(state, depth - 1)})"
 
 

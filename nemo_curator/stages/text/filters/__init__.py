@@ -1,6 +1,7 @@
 """Filters, and the stages that apply them."""
 
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
+from nemo_curator.stages.text.filters.fasttext import FastTextLangId, FastTextQualityFilter
 from nemo_curator.stages.text.filters.heuristic import (
     BoilerPlateStringFilter,
     BulletsFilter,
@@ -27,27 +28,46 @@ from nemo_curator.stages.text.filters.heuristic import (
     WordCountFilter,
     WordsWithoutAlphabetsFilter,
 )
+from nemo_curator.stages.text.filters.heuristic.code import (
+    AlphaFilter,
+    GeneralCommentToCodeFilter,
+    HTMLBoilerplateFilter,
+    NumberOfLinesOfCodeFilter,
+    PerExtensionFilter,
+    PythonCommentToCodeFilter,
+    TokenizerFertilityFilter,
+    XMLHeaderFilter,
+)
 from nemo_curator.stages.text.filters.line_filter import LineFilter
 from nemo_curator.stages.text.filters.mark_rejected import MarkRejected
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
+    "AlphaFilter",
     "BoilerPlateStringFilter",
     "BulletsFilter",
     "CommonEnglishWordsFilter",
     "DocumentFilter",
     "EllipsisFilter",
+    "FastTextLangId",
+    "FastTextQualityFilter",
     "Filter",
+    "GeneralCommentToCodeFilter",
+    "HTMLBoilerplateFilter",
     "LengthFilter",
     "LineFilter",
     "LongWordFilter",
     "MarkRejected",
     "MeanWordLengthFilter",
     "NonAlphaNumericFilter",
+    "NumberOfLinesOfCodeFilter",
     "NumbersFilter",
     "ParenthesesFilter",
+    "PerExtensionFilter",
     "PornographicUrlsFilter",
     "PunctuationFilter",
+    "PythonCommentToCodeFilter",
     "RepeatedLinesByCharFilter",
     "RepeatedLinesFilter",
     "RepeatedParagraphsByCharFilter",
@@ -58,8 +78,11 @@ __all__ = [
     "ScoreFilter",
     "SubstringFilter",
     "SymbolsToWordsFilter",
+    "TokenCountFilter",
+    "TokenizerFertilityFilter",
     "UrlsFilter",
     "WhiteSpaceFilter",
     "WordCountFilter",
     "WordsWithoutAlphabetsFilter",
+    "XMLHeaderFilter",
 ]

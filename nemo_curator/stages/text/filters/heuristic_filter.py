@@ -26,6 +26,7 @@ from nemo_curator.stages.text.filters.heuristic import (
     WordCountFilter,
     WordsWithoutAlphabetsFilter,
 )
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
     "BoilerPlateStringFilter",
@@ -48,6 +49,7 @@ __all__ = [
     "RepeatingTopNGramsFilter",
     "SubstringFilter",
     "SymbolsToWordsFilter",
+    "TokenCountFilter",
     "UrlsFilter",
     "WhiteSpaceFilter",
     "WordCountFilter",

@@ -179,7 +179,7 @@ def keep_judged(batch: DocumentBatch, judges: Iterable[Judge]) -> DocumentBatch:
 def judge_texts(one: DocumentFilter, texts: TextColumn, invert: bool, score_field: str | None = None) -> Judged:
     """Let a filter score texts and decide on the scores."""
     scores = _scores(one.score_texts, texts, one.name)
-    return Judged(one.name, _mask(one.keep_scores(scores), invert), scores, score_field)
+    return Judged(one.name, _mask(one.keep_texts(texts, scores), invert), scores, score_field)
 
 
 def _judge_column(
