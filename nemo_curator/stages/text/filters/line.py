@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nemo_curator.kernels.characters import LETTER, count_listed, table_of
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
+from nemo_curator.stages.text.filters.heuristic.counts import ratio
 from nemo_curator.stages.text.rows import as_mask, holding
 from nemo_curator.tasks.text_column import TextColumn
 
@@ -35,8 +37,8 @@ class EndMarkFilter(DocumentFilter):
         marked = pc.is_in(pc.utf8_slice_codeunits(ends, -1), pa.array(self.end_marks, ends.type))
         return (as_mask(marked) & ~as_mask(pc.ends_with(ends, "..."))).astype(np.int64)
 
-    def keep_document(self, score: int) -> bool:
-        return score == 1
+    def keep_scores(self, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(scores) == 1
 
 
 @dataclass
@@ -51,8 +53,7 @@ class UppercaseFilter(DocumentFilter):
     name: str = "uppercase"
 
     def score_texts(self, texts: TextColumn) -> np.ndarray:
-        capitals, letters = (_counts(texts, expression) for expression in (r"\p{Lu}", r"\p{L}"))
-        return capitals / np.maximum(letters, 1)
+        return ratio(texts.measure(count_listed, _capitals_of, _capitals), texts.count(LETTER), empty=0.0)
 
     def keep_scores(self, scores: np.ndarray) -> np.ndarray:
         return np.asarray(scores) <= self.max_uppercase_ratio
@@ -70,8 +71,8 @@ class NumericLineFilter(DocumentFilter):
     def score_texts(self, texts: TextColumn) -> np.ndarray:
         return as_mask(pc.match_substring_regex(texts.array, r"^\P{L}*\p{Nd}\P{L}*$")).astype(np.int64)
 
-    def keep_document(self, score: int) -> bool:
-        return score == 0
+    def keep_scores(self, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(scores) == 0
 
 
 @dataclass
@@ -86,8 +87,8 @@ class CounterLineFilter(DocumentFilter):
     def score_texts(self, texts: TextColumn) -> np.ndarray:
         return as_mask(pc.match_substring_regex(texts.array, _COUNTER)).astype(np.int64)
 
-    def keep_document(self, score: int) -> bool:
-        return score == 0
+    def keep_scores(self, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(scores) == 0
 
 
 @dataclass
@@ -103,9 +104,13 @@ class ForbiddenSubstringsFilter(DocumentFilter):
     def score_texts(self, texts: TextColumn) -> np.ndarray:
         return holding(texts, *self.substrings).astype(np.int64)
 
-    def keep_document(self, score: int) -> bool:
-        return score == 0
+    def keep_scores(self, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(scores) == 0
 
 
-def _counts(texts: TextColumn, expression: str) -> np.ndarray:
-    return np.asarray(pc.count_substring_regex(texts.array, expression).fill_null(0))
+def _capitals() -> np.ndarray:
+    return table_of(r"\p{Lu}")
+
+
+def _capitals_of(text: str) -> int:
+    return int(np.sum(_capitals()[list(map(ord, text))]))

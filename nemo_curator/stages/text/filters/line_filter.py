@@ -58,17 +58,18 @@ class LineFilter(FilterStage):
         texts = batch.text(self.text_field)
         lines, offsets = split_texts(texts, "\n")
         column = TextColumn(lines)
+        wants_share = self.removed_share_field is not None or self.max_removed_share < 1
+        words = column.word_counts if wants_share else None  # counted first, what the filters leave has its counts
         stays = self._kept(column)
         made = batch
         if not stays.all():
             starts = np.concatenate([[0], np.cumsum(stays)])[offsets]
             kept = join_segments(lines.filter(pa.array(stays)), starts, "\n", texts.array.type)
             made = batch.with_column(self.text_field, kept)
-        if self.removed_share_field is None and self.max_removed_share >= 1:
+        if words is None:
             return made
-        words = np.concatenate([[0], np.cumsum(column.word_counts)])
-        removed = np.concatenate([[0], np.cumsum(column.word_counts * ~stays)])
-        shares = np.diff(removed[offsets]) / np.maximum(np.diff(words[offsets]), 1)
+        before, removed = (np.concatenate([[0], np.cumsum(each)])[offsets] for each in (words, words * ~stays))
+        shares = np.diff(removed) / np.maximum(np.diff(before), 1)
         if self.removed_share_field is not None:
             made = made.with_column(self.removed_share_field, shares)
         keep = shares <= self.max_removed_share
@@ -85,6 +86,7 @@ class LineFilter(FilterStage):
         for one, invert in zip(self._line_filters, self._inverts):
             keep = judge_texts(one, left, invert).keep
             self._log_metric(f"lines_removed_by_{one.name}", int(np.count_nonzero(~keep)))
-            rows, left = rows[keep], left.filter(keep)
+            if not keep.all():
+                rows, left = rows[keep], left.filter(keep)
         spared[rows] = True
         return spared

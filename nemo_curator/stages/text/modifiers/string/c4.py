@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
+from nemo_curator.kernels.boilerplate import PLACEHOLDER, POLICIES
 from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
 from nemo_curator.stages.text.rows import as_mask, change_rows, holding
-from nemo_curator.stages.text.utils.constants import policy_substrings
 from nemo_curator.tasks.text_column import TextColumn
 
-LOREM_IPSUM = "lorem ipsum"
 _CITATION = re.compile(r"\[(?:[0-9]*|edit|citation needed)\]")
 
 
@@ -35,9 +34,9 @@ class BoilerPlateStringModifier(DocumentModifier):
     def modify_document(self, text: str) -> str:
         paragraphs = text.split("\n\n")
         lowered = [paragraph.lower() for paragraph in paragraphs]
-        if any(LOREM_IPSUM in paragraph for paragraph in lowered):
+        if any(PLACEHOLDER in paragraph for paragraph in lowered):
             return ""
-        is_policy = [any(policy in paragraph for policy in policy_substrings) for paragraph in lowered]
+        is_policy = [any(policy in paragraph for policy in POLICIES) for paragraph in lowered]
         if not any(is_policy):
             return text
         if not self.remove_if_at_top_or_bottom:
@@ -49,7 +48,7 @@ class BoilerPlateStringModifier(DocumentModifier):
         return "\n\n".join(paragraphs[first:last])
 
     def modify_texts(self, texts: TextColumn) -> TextColumn:
-        suspects = holding(texts, LOREM_IPSUM, *policy_substrings)
+        suspects = holding(texts, PLACEHOLDER, *POLICIES)
         return change_rows(texts, suspects, lambda some: [self.modify_document(text) for text in some])
 
 
