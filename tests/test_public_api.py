@@ -14,6 +14,7 @@ nemo_curator.backends.ray_actor_pool RayActorPoolExecutor
 nemo_curator.backends.ray_data RayDataExecutor
 nemo_curator.backends.utils RayStageSpecKeys get_available_cpu_gpu_resources
 nemo_curator.backends.xenna XennaExecutor
+nemo_curator.config.run create_executor_from_yaml create_pipeline_from_yaml create_ray_client_from_yaml main
 nemo_curator.core.client RayClient SlurmRayClient
 nemo_curator.core.constants DEFAULT_RAY_CLIENT_SERVER_PORT DEFAULT_RAY_DASHBOARD_HOST DEFAULT_RAY_DASHBOARD_PORT
 nemo_curator.core.constants DEFAULT_RAY_METRICS_PORT DEFAULT_RAY_PORT DEFAULT_RAY_TEMP_DIR
@@ -99,6 +100,7 @@ nemo_curator.stages.text.modules.joiner DocumentJoiner
 nemo_curator.stages.text.modules.modifier Modify
 nemo_curator.stages.text.modules.score_filter Filter ScoreFilter
 nemo_curator.stages.text.modules.splitter DocumentSplitter
+nemo_curator.stages.text.utils.constants policy_substrings
 nemo_curator.tasks DocumentBatch EmptyTask FailedTask FileGroupTask ImageBatch ImageObject NoneTask Task _EmptyTask
 nemo_curator.tasks.document DocumentBatch
 nemo_curator.tasks.sentinels EmptyTask
