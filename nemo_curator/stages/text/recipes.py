@@ -110,11 +110,11 @@ def c4(
     C4's list of bad words is not among the rules.
     """
     lines: list[DocumentFilter] = [
-        LongWordFilter(max_word_length=1000),
         *([EndMarkFilter()] if end_marks else []),
         WordCountFilter(min_words=min_words_per_line, max_words=ANY_NUMBER),
         ForbiddenSubstringsFilter(["javascript"], name="javascript"),
         ForbiddenSubstringsFilter(list(C4_POLICIES), name="policy"),
+        LongWordFilter(max_word_length=1000),
     ]
     pages: list[DocumentFilter] = [LoremIpsumFilter(), CurlyBraceFilter(), MinSentencesFilter(min_sentences)]
     return [Modify(CitationRemover(), text_field), LineFilter(lines, text_field), *_each(pages, text_field)]
