@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
-from nemo_curator.kernels.numbering import number_spans, tables_for
+from nemo_curator.kernels.numbering import next_base, number_spans, tables_for
 from nemo_curator.kernels.octets import ROOM, chars_between, copy, longest_of
 from nemo_curator.kernels.unicode import BLOCK, char_at, chars_in, is_ascii_space, wide_space_width
 
@@ -75,16 +75,18 @@ def count_lines(data, offsets):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
         chars = chars_in(text)
         found = _find_feeds(text, feeds)
-        if found >= tables.keys.size:
+        if found >= tables.groups.size:
             tables = tables_for(found + 1)
             edges = np.empty(2 * found + 2, np.int64)
             base = 0
         lines, blank = _describe_lines(text, memory, feeds[:found], edges, facts[row])
         repetition = facts[row, LINES:PARAGRAPHS]
-        base += _count_repeated(memory, edges, lines, chars - found - blank, tables, base, repetition)
+        different = _count_repeated(memory, edges, lines, chars - found - blank, tables, base, repetition)
+        base = next_base(base, different, tables.slots)
         paragraphs = _find_paragraphs(text.size, feeds[:found], edges)
         repetition = facts[row, PARAGRAPHS:END]
-        base += _count_repeated(memory, edges, paragraphs, chars - 2 * paragraphs + 2, tables, base, repetition)
+        different = _count_repeated(memory, edges, paragraphs, chars - 2 * paragraphs + 2, tables, base, repetition)
+        base = next_base(base, different, tables.slots)
     return facts
 
 

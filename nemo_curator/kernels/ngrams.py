@@ -12,7 +12,7 @@ from collections import Counter
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
-from nemo_curator.kernels.numbering import number_spans, slot_of, table_size, tables_for
+from nemo_curator.kernels.numbering import keep_repeated, next_base, number_pairs, number_spans, tables_for
 from nemo_curator.kernels.octets import FIRST_BYTES, ROOM, chars_between, copy, load8, longest_of
 from nemo_curator.kernels.words import find_words
 
@@ -72,7 +72,7 @@ def count_repetition(data, offsets, smallest, largest, largest_top):
     for row in range(offsets.size - 1):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
         words = find_words(text, spaces, edges)
-        if words > tables.keys.size:
+        if words > tables.groups.size:
             tables = tables_for(words)
             base = 0
         left = words
@@ -80,62 +80,20 @@ def count_repetition(data, offsets, smallest, largest, largest_top):
             if n == 1:
                 different = number_spans(memory, edges, words, tables, base)
             else:
-                left, different = _number_pairs(left, tables, base)
-            base += different
-            top = _most_used(different, tables)
-            left = _keep_repeated(left, tables)
+                left, different = number_pairs(left, tables, base)
+            base = next_base(base, different, tables.slots)
+            left = keep_repeated(left, tables)
             if n < smallest:
                 continue
             counts[row, n - smallest, DUPLICATE] = _duplicate_chars(memory, edges, n, left, tables)
             if n <= largest_top:
+                top = _most_used(different, tables)
                 first, uses = (tables.firsts[top], tables.uses[top]) if left else (0, 1)
                 length = _write_gram(text, edges, first, n, gram)
                 chars = chars_between(gram, 0, length)
                 counts[row, n - smallest, TOP] = uses * chars
                 counts[row, n - smallest, REPLACED] = chars * _count_gram(memory, edges, words, gram, length, n)
     return counts
-
-
-@kernel
-def _number_pairs(left, tables, base):
-    """Join neighbours among the n-grams that are left to longer ones; return how many and how many different ones."""
-    slots, keys, uses, firsts, places, groups = tables
-    size = table_size(left)
-    joined = different = 0
-    for at in range(left - 1):
-        place = places[at]
-        if places[at + 1] != place + 1:
-            continue
-        key = np.uint64(groups[at]) << np.uint64(32) | np.uint64(groups[at + 1])
-        slot = slot_of(key, size)
-        while slots[slot] >= base:
-            number = slots[slot] - base
-            if keys[number] == key:
-                break
-            slot = (slot + 1) & (size - 1)
-        else:
-            number = different
-            slots[slot] = base + number
-            keys[number], firsts[number], uses[number] = key, place, 0
-            different += 1
-        uses[number] += 1
-        places[joined] = place
-        groups[joined] = number
-        joined += 1
-    return joined, different
-
-
-@kernel
-def _keep_repeated(left, tables):
-    """Drop the n-grams that stand only once; return how many are left."""
-    uses, places, groups = tables.uses, tables.places, tables.groups
-    kept = 0
-    for at in range(left):
-        place, number = places[at], groups[at]
-        places[kept] = place
-        groups[kept] = number
-        kept += uses[number] > 1
-    return kept
 
 
 @kernel
@@ -186,13 +144,16 @@ def _count_gram(memory, edges, words, gram, length, n):
     """How often `str.count` finds an n-gram: also where its ends are within words, and never overlapping."""
     if n == 1:
         return _count_within(memory, edges[2 * words - 1], gram, length)
-    count = free = before = 0
+    before = first = count = free = 0
     while gram[before] != SPACE:
         before += 1
-    head = load8(gram, 0) & FIRST_BYTES[min(length, 8)]
-    for word in range(words - n + 1):
+    bytes_of_head = FIRST_BYTES[min(length, 8)]
+    head = load8(gram, 0) & bytes_of_head
+    while edges[2 * first + 1] < before:
+        first += 1
+    for word in range(first, words - n + 1):
         start = edges[2 * word + 1] - before
-        if start < max(edges[2 * word], free) or head != load8(memory, start) & FIRST_BYTES[min(length, 8)]:
+        if head != load8(memory, start) & bytes_of_head or start < max(edges[2 * word], free):
             continue
         if start + length <= edges[2 * words - 1] and _equal(memory, start, gram, length):
             count += 1

@@ -14,17 +14,19 @@ ROOM = 16
 # the golden ratio as a 64-bit fraction: its multiples spread over the high bits
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
 LONG = np.uint64(1) << np.uint64(63)
-"""Keys from here on stand for eight bytes or more."""
+LARGEST = 0x7FFFFFF0
 ONES = np.uint64(0x0101010101010101)
 FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 @kernel
 def longest_of(offsets):
-    """Bytes of the longest document."""
+    """Bytes of the longest document; tables count in 32 bits, so there is an end to it."""
     longest = 0
     for row in range(offsets.size - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
+    if longest > LARGEST:
+        raise ValueError("a document has more than 2 GiB; split it before its words and lines are compared")
     return longest
 
 
@@ -54,17 +56,21 @@ def load8(memory, at):
 
 @kernel
 def key_of(memory, start, length):
-    """A number for these bytes. Below `LONG` it stands for them alone; else equal keys are to be checked by `same`."""
+    """Two numbers for these bytes. If the second is below `LONG` they stand for them alone; else also ask `same`.
+
+    They hold up to fifteen bytes and, at the top, how many these are; of more bytes the first number is a hash.
+    """
     low = load8(memory, start) & FIRST_BYTES[min(length, 8)]
-    high = load8(memory, start + 8) & FIRST_BYTES[min(max(length - 8, 0), 8)]
-    key = low ^ high * SPREAD ^ np.uint64(length) << np.uint64(56)
-    if length > 16:
-        key = _key_of_rest(memory, start + 16, start + length, key)
-    return key | np.uint64(length > 7) << np.uint64(63)
+    high = load8(memory, start + 8) & FIRST_BYTES[min(max(length - 8, 0), 7)]
+    if length > 15:
+        low = _hash_of(memory, start, start + length)
+        return low, high | LONG
+    return low, high | np.uint64(length) << np.uint64(56)
 
 
 @kernel
-def _key_of_rest(memory, at, end, key):
+def _hash_of(memory, at, end):
+    key = np.uint64(end - at)
     while at + 8 < end:
         key = _mixed(key ^ load8(memory, at))
         at += 8

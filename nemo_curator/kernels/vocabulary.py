@@ -11,18 +11,19 @@ from nemo_curator.kernels.characters import CODES, letters
 from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.lines import ELLIPSIS_MARKS
 from nemo_curator.kernels.octets import FIRST_BYTES, ROOM, SPREAD, chars_between, copy, load8, longest_of
-from nemo_curator.kernels.unicode import char_at, starts_char
-from nemo_curator.kernels.words import find_words
+from nemo_curator.kernels.unicode import char_at, chars_in, starts_char
+from nemo_curator.kernels.words import find_words, spaces_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 FACTS = ("words", "longest", "chars", "alphabetic", "common", "symbols")
 WORDS, LONGEST, CHARS, ALPHABETIC, COMMON, SYMBOLS = range(6)
-COMMON_WORDS = frozenset(["the", "be", "to", "of", "and", "that", "have", "with"])
+COMMON_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 HASH = 35
 _HASHES = re.compile("#+")
-_SLOTS = 1024
+TABLE_BITS = 9
+SHIFT = np.uint64(64 - TABLE_BITS)
 
 
 def vocabulary_of(text: str) -> Sequence[int]:
@@ -43,21 +44,22 @@ def describe_words(words: Sequence[str]) -> Sequence[int]:
     ]
 
 
-def _short_words(words: Iterable[str]) -> np.ndarray:
-    """A table in which a word of at most seven bytes, as a number with its length at the top, is found at once."""
-    table = np.zeros(_SLOTS, np.uint64)
+def _table_of(words: Sequence[str]) -> np.ndarray:
+    """A table in which a short word, as a number with its length at the top, is found at once."""
+    table = np.zeros(1 << TABLE_BITS, np.uint64)
     for word in words:
         data = word.encode()
         key = int.from_bytes(data, "little") | len(data) << 56
-        slot = (key * int(SPREAD) & 0xFFFFFFFFFFFFFFFF) >> 54
-        if table[slot]:
-            raise ValueError(f"{word!r} needs the place of another word; take a larger table")
+        slot = (key * int(SPREAD) & 0xFFFFFFFFFFFFFFFF) >> 64 - TABLE_BITS
+        if len(data) > 7 or table[slot]:
+            raise ValueError(f"{word!r} is too long, or needs the place of another word: take a larger table")
         table[slot] = key
     return table
 
 
-_COMMON = _short_words(COMMON_WORDS)
-_MARKS = _short_words(mark for mark in ELLIPSIS_MARKS if " " not in mark)
+_MARKS = [mark for mark in ELLIPSIS_MARKS if " " not in mark]
+_SHORT_WORDS = _table_of([*COMMON_WORDS, *_MARKS])
+_IS_COMMON = np.isin(_SHORT_WORDS, _table_of(COMMON_WORDS))
 
 
 @kernel("uint8[::1], int64[::1], uint8[::1]")
@@ -74,31 +76,35 @@ def count_vocabulary(data, offsets, letters):
     for row in range(offsets.size - 1):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
         words = find_words(text, spaces, edges)
-        longest = chars = alphabetic = common = symbols = 0
+        longest = alphabetic = common = symbols = 0
         for word in range(words):
             start, end = edges[2 * word], edges[2 * word + 1]
-            length = chars_between(memory, start, end)
-            longest = max(longest, length)
-            chars += length
-            alphabetic += _has_letter(memory, start, end, letters)
-            if end - start < 8:
-                key = load8(memory, start) & FIRST_BYTES[end - start] | np.uint64(end - start) << np.uint64(56)
-                slot = key * SPREAD >> np.uint64(54)
-                common += _COMMON[slot] == key
-                symbols += _MARKS[slot] == key
+            length = end - start
+            key = load8(memory, start) & FIRST_BYTES[min(length, 8)] | np.uint64(min(length, 15)) << np.uint64(56)
+            slot = key * SPREAD >> SHIFT
+            known = _SHORT_WORDS[slot] == key
+            common += known & _IS_COMMON[slot]
+            symbols += known & ~_IS_COMMON[slot]
+            if length > longest:
+                longest = max(longest, chars_between(memory, start, end))
+            alphabetic += _is_ascii_letter(memory[start]) or _has_letter(memory, start, end, letters)
             if memory[start] == HASH:
                 symbols += _is_mostly_hashes(memory, start, end)
         found = facts[row]
-        found[WORDS], found[LONGEST], found[CHARS], found[ALPHABETIC] = words, longest, chars, alphabetic
+        found[WORDS], found[LONGEST], found[CHARS], found[ALPHABETIC] = words, longest, chars_in(text) - spaces_in(text, spaces), alphabetic
         found[COMMON], found[SYMBOLS] = common, symbols
     return facts
 
 
 @kernel
+def _is_ascii_letter(byte):
+    return ((byte | 32) >= 97) & ((byte | 32) <= 122)
+
+
+@kernel
 def _has_letter(text, start, end, letters):
     while start < end:
-        letter = text[start] | 32
-        if 97 <= letter <= 122:
+        if _is_ascii_letter(text[start]):
             return True
         if text[start] < 0x80:
             start += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
-from nemo_curator.kernels.unicode import BLOCK, is_ascii_space, is_wide_space, wide_space_width
+from nemo_curator.kernels.unicode import BLOCK, is_ascii_space, is_wide_space, starts_char, wide_space_width
 
 
 @kernel("uint8[::1], int64[::1]")
@@ -103,3 +103,23 @@ def _mark_wide_spaces(text, start, end, spaces):
     for at in range(start, end):
         for place in range(at, min(at + wide_space_width(text, at), text.size)):
             spaces[place] = 1
+
+
+@kernel
+def spaces_in(text, spaces):
+    """Count the characters that `find_words` has marked as white space."""
+    blocks = text.size // BLOCK
+    count = 0
+    for at in range(blocks):
+        count += _spaces_in_block(text[BLOCK * at : BLOCK * at + BLOCK], spaces[BLOCK * at : BLOCK * at + BLOCK])
+    for at in range(BLOCK * blocks, text.size):
+        count += spaces[at] & starts_char(text[at])
+    return count
+
+
+@kernel
+def _spaces_in_block(block, spaces):
+    count = np.uint8(0)
+    for at in range(BLOCK):
+        count = np.uint8(count + np.uint8(spaces[at] & starts_char(block[at])))
+    return np.int64(count)

@@ -33,7 +33,7 @@ WORDS += [
     "Привет",
     "unpronounceableword" * 3,
 ]
-WORDS += ["sevenby\x0f", "sevenby\0", "abcdefgh\0", "ab\u0301", "\u212aite", "İ", "\u200b", "\u180e", "\x08"]
+WORDS += ["sevenby\x0f", "sevenby\0", "abcdefgh\0", "ab\u0301", "\u212aite", "İ", "\u200b", "\u180e", "\x08", "{}[]()"]
 LINES = [
     "• item",
     "◦ item.",
