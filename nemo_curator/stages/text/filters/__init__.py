@@ -13,6 +13,7 @@ from nemo_curator.stages.text.filters.heuristic.code import (
     TokenizerFertilityFilter,
     XMLHeaderFilter,
 )
+from nemo_curator.stages.text.filters.histogram import HistogramFilter
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
 from nemo_curator.stages.text.filters.token import TokenCountFilter
 
@@ -24,6 +25,7 @@ __all__ = [
     "Filter",
     "GeneralCommentToCodeFilter",
     "HTMLBoilerplateFilter",
+    "HistogramFilter",
     "NumberOfLinesOfCodeFilter",
     "PerExtensionFilter",
     "PythonCommentToCodeFilter",
