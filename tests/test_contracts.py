@@ -19,7 +19,7 @@ from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterat
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
-from tests.tiny_models import fasttext_model, sentencepiece_model, tokenizer_folder
+from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
 
 
 class _Urls(URLGenerator):
@@ -55,6 +55,7 @@ PARAMETERS = {
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
+    "HistogramFilter": lambda: {"cache_dir": histograms()},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
     "LineFilter": {"filter_obj": WordCountFilter()},

@@ -55,7 +55,10 @@ nemo_curator.stages.text.filters.fasttext FastTextLangId FastTextQualityFilter
 nemo_curator.stages.text.filters.fasttext.fasttext_filters FastTextLangId FastTextQualityFilter
 nemo_curator.stages.text.filters.fasttext_filter FastTextLangId FastTextQualityFilter
 nemo_curator.stages.text.filters.heuristic WordCountFilter
-nemo_curator.stages.text.filters.heuristic_filter TokenCountFilter WordCountFilter
+nemo_curator.stages.text.filters.heuristic_filter HistogramFilter TokenCountFilter WordCountFilter
+nemo_curator.stages.text.filters HistogramFilter
+nemo_curator.stages.text.filters.histogram HistogramFilter
+nemo_curator.stages.text.filters.histogram.histogram HistogramFilter
 nemo_curator.stages.text.filters.token TokenCountFilter
 nemo_curator.stages.text.filters.token.token_count TokenCountFilter
 nemo_curator.stages.text.io JsonlReader ParquetReader ParquetWriter
@@ -108,6 +111,7 @@ nemo_curator.tasks.utils TaskPerfUtils
 nemo_curator.utils.client_utils is_remote_url
 nemo_curator.utils.file_utils create_or_overwrite_dir get_all_file_paths_under get_fs
 nemo_curator.utils.hash_utils get_deterministic_hash
+nemo_curator.utils.hf_download_utils download_model_from_hf
 nemo_curator.utils.merge_file_prefixes merge_file_prefixes
 nemo_curator.utils.performance_utils StagePerfStats StageTimer
 nemo_curator.utils.split_large_files split_jsonl_file_by_size

