@@ -137,9 +137,9 @@ def _override(config: dict[str, Any], override: str) -> None:
         if mode in ("+", "++") and isinstance(holder, dict):
             holder.setdefault(part, {})
         holder = _find(holder, part, ".".join(parents[:at]) or override)
-    if mode == "" or mode == "~":
+    if mode in ("", "~") or not isinstance(holder, dict):
         _find(holder, last, override)
-    elif mode == "+" and isinstance(holder, dict) and last in holder:
+    elif mode == "+" and last in holder:
         raise ConfigError(f"{override!r}: {key!r} is there already; without the + its value is replaced")
     place: Any = int(last) if isinstance(holder, list) else last
     if mode == "~":

@@ -63,7 +63,8 @@ def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
 
     A backend is xenna, ray_data, ray_actor_pool or local.
     """
-    backend, mode = cfg.get("backend"), cfg.get("execution_mode")
+    values = resolve(cfg)
+    backend, mode = values.get("backend"), values.get("execution_mode")
     if backend is None and mode is None:
         return None
     backend = backend or "xenna"
@@ -71,16 +72,16 @@ def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
         raise ConfigError(f"backend is {backend!r}{did_you_mean(str(backend), _EXECUTORS)}; wanted {list(_EXECUTORS)}")
     if mode is not None and mode not in _MODES:
         raise ConfigError(f"execution_mode is {mode!r}; wanted {' or '.join(_MODES)}")
-    settings = {**(cfg.get("executor_config") or {}), **({"execution_mode": mode} if mode is not None else {})}
+    settings = {**(values.get("executor_config") or {}), **({"execution_mode": mode} if mode is not None else {})}
     return build({"_target_": _EXECUTORS[backend], "config": settings or None}, "backend")
 
 
 def create_ray_client_from_yaml(cfg: Mapping[str, Any]) -> RayClient:
     """Make the client that `ray_client` describes, or one with its defaults."""
-    if cfg.get("ray_client") is None:
+    described = resolve(cfg).get("ray_client")
+    if described is None:
         logger.warning("the configuration has no ray_client; RayClient() is used")
         return RayClient()
-    described = resolve(cfg)["ray_client"]
     return build({"_target_": "nemo_curator.core.client.RayClient", **described}, "ray_client")
 
 

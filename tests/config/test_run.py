@@ -158,7 +158,7 @@ def test_a_workflow_is_returned_as_it_is():
 
 def test_an_executor_is_made_only_where_one_is_named():
     assert create_executor_from_yaml({}) is None
-    assert isinstance(create_executor_from_yaml({"backend": "ray_data"}), RayDataExecutor)
+    assert isinstance(create_executor_from_yaml({"backend": "${engine}", "engine": "ray_data"}), RayDataExecutor)
     assert isinstance(create_executor_from_yaml({"backend": "local"}), LocalExecutor)
     xenna = create_executor_from_yaml({"execution_mode": "batch", "executor_config": {"logging_interval": 5}})
     assert isinstance(xenna, XennaExecutor)
