@@ -130,7 +130,9 @@ def compare(path: Path, sample: list[str]) -> None:
         print(f"  {name:34}{1000 * taken / size:9.2f}{1000 * slow[name] / part:9.1f}")
     ours, theirs = size / seconds, part / sum(slow.values())
     print(f"  {'all':34}{1000 / ours:9.2f}{1000 / theirs:9.1f}")
-    print(f"\ncolumns {ours:.1f} MB/s per core ({size:.0f} MB); plain {theirs:.2f} ({part:.1f} MB); × {ours / theirs:.0f}")
+    print(
+        f"\ncolumns {ours:.1f} MB/s per core ({size:.0f} MB); plain {theirs:.2f} ({part:.1f} MB); × {ours / theirs:.0f}"
+    )
 
 
 def profile(path: Path) -> None:
