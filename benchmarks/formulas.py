@@ -211,3 +211,74 @@ OTHERS: list[tuple[DocumentFilter, Callable[[str], float]]] = [
     *[(filters.RepeatingTopNGramsFilter(n), top_ngram(n)) for n in (1, 5, 12)],
     *[(filters.RepeatingDuplicateNGramsFilter(n), duplicate_ngrams(n)) for n in (1, 2, 3, 4, 11, 20)],
 ]
+
+
+def duplicates(parts: list[str], by_char: bool, whole: int | None = None) -> float:
+    seen: set[str] = set()
+    found = chars = 0
+    for part in parts:
+        found += part in seen
+        chars += len(part) if part in seen else 0
+        seen.add(part)
+    if whole is None:
+        whole = sum(map(len, parts)) if by_char else len(parts)
+    return share(chars if by_char else found, whole, 1.0)
+
+
+def sentences(text: str) -> int:
+    ends = regex.finditer(r"\p{Sentence_Terminal}(?!\p{Sentence_Terminal})", text)
+    found = 0
+    for end in ends:
+        after = regex.sub(r"^[\"')\]’”»]+", "", text[end.end() :])
+        found += end.group() >= "\x80" or not after or after[0].isspace()
+    return found
+
+
+def top_ngram_uses(text: str, n: int) -> float:
+    uses = Counter(ngrams(text, n))
+    if not uses:
+        return 1.0
+    gram, times = uses.most_common(1)[0]
+    return len(" ".join(gram)) * times / len(text)
+
+
+ENDED = regex.compile(r"\p{Sentence_Terminal}\Z")
+WEB: list[tuple[DocumentFilter, Callable[[str], float]]] = [
+    (filters.StopWordsFilter(), lambda text: sum(word in COMMON for word in words_of(text))),
+    (
+        filters.SymbolsPerWordFilter(),
+        lambda text: share(max(text.count("#"), text.count("...") + text.count("…")), len(words_of(text)), 1.0),
+    ),
+    (
+        filters.BulletLinesFilter(),
+        lambda text: share(sum(line.strip()[0] in "•-" for line in lines_of(text)), len(lines_of(text)), 1.0),
+    ),
+    (filters.EllipsisLinesFilter(), ellipses),
+    *[(filters.TopNGramFilter(n), lambda text, n=n: top_ngram_uses(text, n)) for n in (1, 2, 3, 4, 5)],
+    (filters.DuplicateLinesFilter(), lambda text: duplicates(lines_of(text), False)),
+    (filters.DuplicateLinesFilter(by_char=True), lambda text: duplicates(lines_of(text), True)),
+    (filters.DuplicateParagraphsFilter(), lambda text: duplicates(text.split("\n\n"), False)),
+    (filters.DuplicateParagraphsFilter(by_char=True), lambda text: duplicates(text.split("\n\n"), True)),
+    (
+        filters.LinesEndingWithPunctuationFilter(),
+        lambda text: share(sum(bool(ENDED.search(line.strip())) for line in lines_of(text)), len(lines_of(text)), 0.0),
+    ),
+    *[
+        (
+            filters.ShortLinesFilter(max_chars=chars),
+            lambda text, chars=chars: share(
+                sum(len(line) <= chars for line in lines_of(text)), len(lines_of(text)), 1.0
+            ),
+        )
+        for chars in (30, 5)
+    ],
+    (
+        filters.CharDuplicatesFilter(),
+        lambda text: duplicates(lines_of(text), True, len(text.replace("\n", ""))),
+    ),
+    (filters.NewlineToWordsFilter(), lambda text: share(text.count("\n"), len(words_of(text)), 1.0)),
+    (filters.CurlyBraceFilter(), lambda text: text.count("{")),
+    (filters.LoremIpsumFilter(), lambda text: sum("lorem ipsum" in part.lower() for part in text.split("\n\n"))),
+    (filters.MinSentencesFilter(), sentences),
+]
+"""The filters of the recipes for web text."""

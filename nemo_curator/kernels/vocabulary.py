@@ -91,13 +91,8 @@ def count_vocabulary(data, offsets, letters):
             if memory[start] == HASH:
                 symbols += _is_mostly_hashes(memory, start, end)
         found = facts[row]
-        found[WORDS], found[LONGEST], found[CHARS], found[ALPHABETIC] = (
-            words,
-            longest,
-            chars_in(text) - spaces_in(text, spaces),
-            alphabetic,
-        )
-        found[COMMON], found[SYMBOLS] = common, symbols
+        found[WORDS], found[LONGEST], found[CHARS] = words, longest, chars_in(text) - spaces_in(text, spaces)
+        found[ALPHABETIC], found[COMMON], found[SYMBOLS] = alphabetic, common, symbols
     return facts
 
 

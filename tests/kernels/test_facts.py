@@ -6,7 +6,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_curator.kernels import boilerplate, characters, lines, ngrams, numbering, octets, urls, vocabulary
+from nemo_curator.kernels import boilerplate, characters, lines, ngrams, numbering, octets, sentences, urls, vocabulary
 from nemo_curator.tasks.text_column import TextColumn
 from tests.kernels.texts import CHARACTERS, documents, texts
 
@@ -17,6 +17,7 @@ KERNELS = {
     "lines": (lines.count_lines, lines.lines_of, ()),
     "urls": (urls.count_urls, urls.urls_of, ()),
     "boilerplate": (boilerplate.count_boilerplate, boilerplate.boilerplate_of, ()),
+    "sentences": (sentences.count_sentences, sentences.sentences_of, (sentences.sentence_ends, 5)),
     "n-grams": (ngrams.count_repetition, ngrams.repetition_of, (1, 12, 6)),
 }
 

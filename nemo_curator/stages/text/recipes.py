@@ -33,13 +33,20 @@ from nemo_curator.stages.text.filters.heuristic.repetition import (
     RepeatingTopNGramsFilter,
 )
 from nemo_curator.stages.text.filters.heuristic.web import (
+    BulletLinesFilter,
     CharDuplicatesFilter,
     CurlyBraceFilter,
+    DuplicateLinesFilter,
+    DuplicateParagraphsFilter,
+    EllipsisLinesFilter,
     LinesEndingWithPunctuationFilter,
     LoremIpsumFilter,
     MinSentencesFilter,
     NewlineToWordsFilter,
     ShortLinesFilter,
+    StopWordsFilter,
+    SymbolsPerWordFilter,
+    TopNGramFilter,
 )
 from nemo_curator.stages.text.filters.line import (
     CounterLineFilter,
@@ -79,11 +86,11 @@ def gopher_quality(text_field: str = "text") -> list[ProcessingStage]:
     filters: list[DocumentFilter] = [
         WordCountFilter(min_words=50, max_words=100000),
         MeanWordLengthFilter(min_mean_word_length=3, max_mean_word_length=10),
-        SymbolsToWordsFilter(max_symbol_to_word_ratio=0.1),
-        BulletsFilter(max_bullet_lines_ratio=0.9),
-        EllipsisFilter(max_num_lines_ending_with_ellipsis_ratio=0.3),
+        SymbolsPerWordFilter(max_ratio=0.1),
+        BulletLinesFilter(max_ratio=0.9),
+        EllipsisLinesFilter(max_ratio=0.3),
         WordsWithoutAlphabetsFilter(min_words_with_alphabets=0.8),
-        CommonEnglishWordsFilter(min_num_common_words=2),
+        StopWordsFilter(min_words=2),
     ]
     return _each(filters, text_field)
 
@@ -91,11 +98,12 @@ def gopher_quality(text_field: str = "text") -> list[ProcessingStage]:
 def gopher_repetition(text_field: str = "text") -> list[ProcessingStage]:
     """Drop documents that repeat themselves, by the rules of MassiveText (table A1 of its paper)."""
     filters: list[DocumentFilter] = [
-        RepeatedLinesFilter(max_repeated_line_fraction=0.7),
-        RepeatedParagraphsFilter(max_repeated_paragraphs_ratio=0.7),
-        RepeatedLinesByCharFilter(max_repeated_lines_char_ratio=0.8),
-        RepeatedParagraphsByCharFilter(max_repeated_paragraphs_char_ratio=0.8),
-        *_ngrams("en"),
+        DuplicateLinesFilter(max_ratio=0.3),
+        DuplicateParagraphsFilter(max_ratio=0.3),
+        DuplicateLinesFilter(max_ratio=0.2, by_char=True, name="duplicate_lines_char"),
+        DuplicateParagraphsFilter(max_ratio=0.2, by_char=True, name="duplicate_paragraphs_char"),
+        *(TopNGramFilter(n, max_ratio=most) for n, most in TOP_NGRAMS.items()),
+        *_duplicate_ngrams("en"),
     ]
     return _each(filters, text_field)
 
@@ -174,18 +182,16 @@ def _heuristic(lang: str, *, english: bool) -> list[DocumentFilter]:
         MeanWordLengthFilter(min_mean_word_length=3, max_mean_word_length=10, lang=lang),
         LongWordFilter(max_word_length=1000, lang=lang),
         EllipsisFilter(max_num_lines_ending_with_ellipsis_ratio=0.3),
-        *_ngrams(lang),
+        *(RepeatingTopNGramsFilter(n, max_repeating_ngram_ratio=most, lang=lang) for n, most in TOP_NGRAMS.items()),
+        *_duplicate_ngrams(lang),
         BulletsFilter(max_bullet_lines_ratio=0.9),
     ]
 
 
-def _ngrams(lang: str) -> list[DocumentFilter]:
+def _duplicate_ngrams(lang: str) -> list[DocumentFilter]:
     return [
-        *(RepeatingTopNGramsFilter(n, max_repeating_ngram_ratio=most, lang=lang) for n, most in TOP_NGRAMS.items()),
-        *(
-            RepeatingDuplicateNGramsFilter(n, max_repeating_duplicate_ngram_ratio=most, lang=lang)
-            for n, most in DUPLICATE_NGRAMS.items()
-        ),
+        RepeatingDuplicateNGramsFilter(n, max_repeating_duplicate_ngram_ratio=most, lang=lang)
+        for n, most in DUPLICATE_NGRAMS.items()
     ]
 
 

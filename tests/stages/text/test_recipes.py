@@ -74,10 +74,10 @@ def test_other_languages_are_judged_without_knowing_english():
         (PROSE, None),
         (SENTENCES[0], "word_count"),
         (PROSE.replace(" ", ""), "word_count"),
-        (" ".join(f"{word} …" if at % 4 == 0 else word for at, word in enumerate(WORDS)), "symbol_to_word"),
-        (LIST, "bullet_ratio"),
+        (" ".join(f"{word} …" if at % 4 == 0 else word for at, word in enumerate(WORDS)), "symbols_per_word"),
+        (LIST, "bullet_lines"),
         (PROSE.replace(" ", " 12345 "), "words_without_alphabets"),
-        (RUSSIAN, "common_english_words"),
+        (RUSSIAN, "stop_words"),
     ],
 )
 def test_gopher_keeps_prose(text, reason):
@@ -88,10 +88,10 @@ def test_gopher_keeps_prose(text, reason):
     ("text", "reason"),
     [
         (PROSE, None),
-        (LINES, "repeated_lines"),
-        ("\n\n".join(SENTENCES * 2), "repeated_lines"),
-        ("\n\n".join([PROSE, "the same", "the same", "the same"]), "repeated_paragraphs"),
-        (SPAM, "repeating_top_2grams"),
+        (LINES, "duplicate_lines"),
+        ("\n\n".join(SENTENCES * 2), "duplicate_lines"),
+        ("\n\n".join([PROSE, "the same", "the same", "the same"]), "duplicate_paragraphs"),
+        (SPAM, "top_2gram"),
         (" ".join([*SENTENCES, *SENTENCES[:3]]), "repeating_dup_5gram"),
     ],
 )
@@ -157,7 +157,7 @@ def in_short_lines(sentence):
         (PROSE.replace("\n", " And so on\n") + " And so on", "lines_ending_with_punctuation"),
         ("\n".join(map(in_short_lines, SENTENCES)), "short_lines"),
         ("\n".join([PROSE, "It was quiet there.", "It was quiet there."]), "char_duplicates"),
-        (SPAM, "repeating_top_2grams"),
+        (SPAM, "top_2gram"),
         (SENTENCES[0], "word_count"),
     ],
 )

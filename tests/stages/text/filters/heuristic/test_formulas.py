@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.formulas import ENGLISH, OTHERS
+from benchmarks.formulas import ENGLISH, OTHERS, WEB
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.kernels import compile as compiling
 from nemo_curator.pipeline import Pipeline
@@ -24,7 +24,7 @@ from nemo_curator.tasks.text_column import TextColumn
 from tests.kernels.texts import texts
 
 ROOT = Path(__file__).parents[5]
-FILTERS = ENGLISH + OTHERS
+FILTERS = ENGLISH + OTHERS + WEB
 pairs = pytest.mark.parametrize(("one", "formula"), [pytest.param(*pair, id=pair[0].name) for pair in FILTERS])
 columns = st.lists(st.none() | texts, max_size=4)
 
@@ -54,8 +54,8 @@ def test_few_texts_score_the_same_without_kernels(one, formula, found):
 def test_numba_is_not_loaded_for_a_few_documents():
     code = """
 import sys
-from benchmarks.formulas import ENGLISH, OTHERS
-for one, formula in ENGLISH + OTHERS: assert one.score_document("the cat. " * 30) == formula("the cat. " * 30)
+from benchmarks.formulas import ENGLISH, OTHERS, WEB
+for one, formula in ENGLISH + OTHERS + WEB: assert one.score_document("the cat. " * 30) == formula("the cat. " * 30)
 print("numba" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

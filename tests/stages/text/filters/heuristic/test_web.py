@@ -16,7 +16,7 @@ LONG = "this line is longer than thirty characters"
 @pytest.mark.parametrize(
     ("one", "text", "score", "stays"),
     [
-        (LinesEndingWithPunctuationFilter(), 'a.\nb\n\nsaid "no"\nc? ', 0.75, True),
+        (LinesEndingWithPunctuationFilter(), "a.\nb\n\nc! \n语。", 0.75, True),
         (LinesEndingWithPunctuationFilter(), "\n".join(["a"] * 9 + ["b."]), 0.1, False),
         (LinesEndingWithPunctuationFilter(), " \n", 0.0, False),
         (ShortLinesFilter(), f"short\n\n{LONG}\né語", 2 / 3, True),
