@@ -12,6 +12,11 @@ nemo_curator.backends.experimental.ray_data RayDataExecutor
 nemo_curator.backends.experimental.utils RayStageSpecKeys
 nemo_curator.backends.ray_actor_pool RayActorPoolExecutor
 nemo_curator.backends.ray_data RayDataExecutor
+nemo_curator.backends.slurm_array SlurmArrayConfig SlurmArrayRetryPlan SlurmArrayRetrySubmission
+nemo_curator.backends.slurm_array build_slurm_array_completion_manifest build_slurm_array_retry_submissions
+nemo_curator.backends.slurm_array configure_slurm_array_source_filtering filter_slurm_array_source_tasks
+nemo_curator.backends.slurm_array find_slurm_array_retries format_slurm_array_indices is_slurm_array_driver_process
+nemo_curator.backends.slurm_array resolve_slurm_array_config slurm_array_shard_for_task
 nemo_curator.backends.utils RayStageSpecKeys get_available_cpu_gpu_resources
 nemo_curator.backends.xenna XennaExecutor
 nemo_curator.core.client RayClient SlurmRayClient
@@ -22,6 +27,7 @@ nemo_curator.pipeline.pipeline Pipeline
 nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
 nemo_curator.stages.base CompositeStage ProcessingStage get_stage_class
 nemo_curator.stages.core ProcessingStage
+nemo_curator.stages.deduplication.buckets BucketSource BucketWriter bucket_of buckets_for read_bucket
 nemo_curator.stages.file_partitioning FilePartitioningStage
 nemo_curator.stages.function_decorators processing_stage
 nemo_curator.stages.function_definitions processing_stage
@@ -81,12 +87,17 @@ nemo_curator.tasks DocumentBatch EmptyTask FailedTask FileGroupTask ImageBatch I
 nemo_curator.tasks.document DocumentBatch
 nemo_curator.tasks.sentinels EmptyTask
 nemo_curator.tasks.utils TaskPerfUtils
+nemo_curator.utils.atomic_io fsync_directory write_json_atomically write_json_atomically_if_absent
 nemo_curator.utils.client_utils is_remote_url
+nemo_curator.utils.column_utils resolve_filename_column
 nemo_curator.utils.file_utils create_or_overwrite_dir get_all_file_paths_under get_fs
+nemo_curator.utils.grouping pairwise split_by_chunk_size split_into_n_chunks
 nemo_curator.utils.hash_utils get_deterministic_hash
 nemo_curator.utils.hf_download_utils download_model_from_hf
 nemo_curator.utils.merge_file_prefixes merge_file_prefixes
 nemo_curator.utils.performance_utils StagePerfStats StageTimer
+nemo_curator.utils.retries is_transient retrying
+nemo_curator.utils.retry_manifest CompletionManifest CompletionManifestRecord read_completion_manifests
 nemo_curator.utils.split_large_files split_jsonl_file_by_size
 """
 
