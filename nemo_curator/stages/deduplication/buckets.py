@@ -123,10 +123,13 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         wanted = {"num_buckets": self.num_buckets, "key": self.key_field}
         if (there := _manifest(fs, place)) not in (None, wanted):
             raise FileExistsError(f"cannot write to {self._folder}: its buckets are {there}, wanted {wanted}; empty it")
-        for bucket in range(self.num_buckets):
-            remove_leftovers(f"{self._folder}/{_name(bucket, self.num_buckets)}")
+        self.after_run()
         put(fs, f"{place}/{MANIFEST}", json.dumps(wanted).encode())
         return True
+
+    def after_run(self) -> None:
+        for bucket in range(self.num_buckets):  # what workers that were killed have left
+            remove_leftovers(f"{self._root}/{_name(bucket, self.num_buckets)}")
 
     def process(self, task: DocumentBatch) -> FileGroupTask:
         return self.process_batch([task])[0]

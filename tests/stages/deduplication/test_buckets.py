@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -23,6 +26,7 @@ from nemo_curator.stages.deduplication.buckets import (
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks import DocumentBatch, FileGroupTask
+from nemo_curator.utils.whole_files import appearing_whole
 
 FILES, LINES = 6, 50
 
@@ -190,6 +194,20 @@ def test_what_an_ended_attempt_wrote_of_another_input_does_not_stay(documents, t
     stage.before_run(True)
     made = stage.process(second)
     assert [f"{tmp_path}/b/{name}" for name in files(tmp_path / "b")] == made.data
+
+
+def test_what_killed_workers_left_is_deleted(documents, tmp_path):
+    with appearing_whole(str(tmp_path / "name")) as place:
+        Path(place).touch()
+        prefix = Path(place).name.partition(f"-{os.getpid()}-")[0]
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / "buckets" / "3" / f"{prefix}-{dead.pid}-x.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    writing(documents, tmp_path / "buckets", mode="ignore").run(here())
+    assert not left.exists()
+    assert len(files(tmp_path / "buckets")) > 8
 
 
 def test_buckets_of_another_run_are_refused_or_deleted(documents, tmp_path):

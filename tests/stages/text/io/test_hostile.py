@@ -263,6 +263,20 @@ def test_a_frame_of_zstd_that_is_nothing_but_repetition_comes_in_pieces():
     assert max(sizes) <= 17 * 2**20
 
 
+def test_a_frame_of_zstd_that_wants_more_memory_than_allowed_is_refused(tmp_path):
+    window = 22 << 3  # 4 GiB
+    frame = b"\x28\xb5\x2f\xfd\x00" + bytes([window]) + (5 << 3 | 1).to_bytes(3, "little") + b"{}\n{}"
+    for allowed in (False, True):
+        data = frame if not allowed else frame.replace(bytes([window]), bytes([7 << 3]), 1)
+        rows, made = read(JsonlReaderStage(), written(tmp_path / "a.jsonl.zst", data))
+        assert (len(rows), made.rows_failed) == ((2, 0) if allowed else (0, 1))
+    assert (
+        read(JsonlReaderStage(), written(tmp_path / "b.jsonl.zst", frame))[1]
+        .failures[0]
+        .message.endswith("Frame requires too much memory for decoding")
+    )
+
+
 TABLE = pa.table({"id": range(1000), "text": [f"text {at}" for at in range(1000)]})
 
 
@@ -354,6 +368,12 @@ def test_text_that_is_no_text_and_json_that_is_none_cost_their_rows(tmp_path):
         "not UTF-8: column 'text'",
         "not JSON: column 'json'",
     ]
+
+
+def test_a_column_that_is_marked_as_json_and_is_no_text_is_what_it_is(tmp_path):
+    schema = pa.schema([pa.field("json", pa.int64(), metadata={b"nemo_curator": b"json"})])
+    path = written(tmp_path / "a.parquet", parquet(pa.table([[1, None]], schema=schema)))
+    assert read(ParquetReaderStage(), path)[0] == [{"json": 1}, {"json": None}]
 
 
 def thrift(number):

@@ -43,7 +43,7 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
 }
 """Settings of `pandas.read_parquet` that ask for what is done anyway."""
 
-_DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, MemoryError, OverflowError)
+_DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
 """What pyarrow raises on files that hold nonsense."""
 
 _VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
@@ -209,6 +209,7 @@ def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
         at = batch.schema.get_field_index(name)
         column = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows)
         is_marked = at >= 0 and IS_JSON.items() <= (batch.schema.field(at).metadata or {}).items()
+        is_marked = is_marked and column.type == pa.string()
         if column.type in _VIEWS:
             column = column.cast(_VIEWS[column.type])
         columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
