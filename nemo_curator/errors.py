@@ -20,12 +20,20 @@ class InputError(CuratorError, ValueError):
     """The input is missing, empty or not what the reader reads."""
 
 
+class StorageError(CuratorError, OSError):
+    """Files could not be read, written or listed, and trying again did not help. The data may be there, and whole."""
+
+
 class StageSetupError(CuratorError, RuntimeError):
     """A stage could not be set up on a worker; nothing has been read by that worker."""
 
 
 class WorkerDiedError(CuratorError):
     """A worker process ended without being told to."""
+
+
+class MemoryLimitError(CuratorError):
+    """A partition needs more memory than the run may use."""
 
 
 class RunFailedError(CuratorError, RuntimeError):

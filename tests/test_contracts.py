@@ -43,6 +43,8 @@ class _Iterator(DocumentIterator):
 _PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
+    "BucketSource": {"path": "folder"},
+    "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},

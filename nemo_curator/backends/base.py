@@ -10,11 +10,16 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.backends.failed_task_markers import record_failed_tasks
 from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.backends.slurm_array import Shard, open_shard
+from nemo_curator.backends.watchdog import watched
 from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
+from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.run import Run
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
+from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
 
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 """How often a partition is tried when the worker that has it dies."""
+HELD_BYTES = 2**29
+"""How much of the documents that a run returns, or hands over at a barrier, is held in memory."""
+STALL_LIMIT_S = 3600.0
+"""How long a worker may show no progress, unless the executor's `config` has another `stall_limit`."""
 
 
 @dataclass
@@ -77,10 +86,12 @@ class StageWorker:
 
     def setup(self, worker: WorkerMetadata | None = None) -> None:
         """Set the stages up. Raises StageSetupError, which travels between processes, whatever a stage raised."""
-        if not self._is_set_up:
-            for stage in self.physical.stages:
+        if self._is_set_up:
+            return
+        for stage in self.physical.stages:
+            with watched(self.physical.stall_limit, f"setup of {stage.name}"):
                 _say_which(stage, lambda stage=stage: stage.setup(worker or WorkerMetadata()))
-            self._is_set_up = True
+        self._is_set_up = True
 
     def run(self, partition: Partition) -> Partition:
         """Take a partition through the stages. Never raises: what went wrong is in the partition."""
@@ -95,11 +106,12 @@ class StageWorker:
         ]
         try:
             self.setup()
-            partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
+            with watched(self.physical.stall_limit, self.physical.name):
+                partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
             if partition.rejects:
                 partition.rejects.write(partition.id, first, counts)
-        except (CuratorError, MemoryError) as error:
-            partition.fatal = str(error) or f"{type(error).__name__} in {self.physical.name}"
+        except (CuratorError, MemoryError, OSError) as error:
+            partition.fatal = f"{self.physical.name}: {error or type(error).__name__}"
         return partition
 
     def teardown(self) -> None:
@@ -116,6 +128,7 @@ class BaseExecutor(ABC):
         self.config = config or {}
         self.ignore_head_node = ignore_head_node or _is_true(os.environ.get("CURATOR_IGNORE_RAY_HEAD_NODE", ""))
         self.last_run: Run | None = None
+        self.memory_limit: int | None = None
 
     @abstractmethod
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterable[Partition]:
@@ -133,12 +146,41 @@ class BaseExecutor(ABC):
         max_failed_fraction: float = 0.0,
         checkpoint: Checkpoint | None = None,
         rejects: Rejects | None = None,
+        memory_limit: int | str | None = None,
     ) -> list[Task]:
+        self.memory_limit = self._check_memory_limit(memory_limit)
+        stages = [StageCount(stage.name) for stage in plan.stages]
+        run = self.last_run = Run(
+            plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
+        )
         start = time.perf_counter()
-        run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
-        self.last_run = run
+        shard = open_shard(plan, checkpoint)
+        try:
+            tasks = self._run_plan(plan, initial_tasks, run, shard, rejects)
+            run.seconds = time.perf_counter() - start
+            run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
+        except BaseException as error:
+            run.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            run.seconds = time.perf_counter() - start
+            record_failed_tasks(run)
+            if shard.checkpoint and shard.checkpoint.is_open:
+                run.save(shard.checkpoint.path)
+        shard.complete()
+        return tasks
+
+    def _run_plan(
+        self,
+        plan: Plan,
+        initial_tasks: list[Task] | None,
+        run: Run,
+        shard: Shard,
+        rejects: Rejects | None,
+    ) -> list[Task]:
+        checkpoint = shard.checkpoint
         states = checkpoint.open(plan.stages) if checkpoint else {}
-        tasks = start_tasks(plan, initial_tasks, run)
+        tasks = shard.take(plan, start_tasks(plan, initial_tasks, run))
         _check_inputs_stay(plan, tasks)
         if checkpoint and plan.segments:
             sources = {one.id: list(one.tasks) for one in _partitions(plan.segments[0], tasks)}
@@ -147,17 +189,32 @@ class BaseExecutor(ABC):
             states[str(place)] = stage.before_run(states.get(str(place)))
         if checkpoint:
             checkpoint.keep_states(states)
-        for number, segment in enumerate(plan.segments):
+        stall_limit = self.config.get("stall_limit", STALL_LIMIT_S)
+        for number, stages in enumerate(plan.segments):
+            segment = tuple(replace(physical, stall_limit=stall_limit) for physical in stages)
             partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
-            tasks = self._run(number, segment, partitions, run, checkpoint)
-        run.seconds = time.perf_counter() - start
+            tasks = self._run_segment(number, segment, partitions, run, checkpoint)
+        for stage in plan.stages:
+            stage.after_run()
+        if rejects:
+            rejects.clear_up()
         if checkpoint:
             checkpoint.end()
-        run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         return tasks
 
-    def _run(
+    def _check_memory_limit(self, limit: int | str | None) -> int | None:
+        if limit is not None:
+            raise ContractError(
+                f"{type(self).__name__} keeps no memory_limit: Ray has a monitor of its own. Run on LocalExecutor, or "
+                "start Ray with RAY_memory_usage_threshold"
+            )
+        return None
+
+    def _most_held(self) -> int:
+        return HELD_BYTES if self.memory_limit is None else min(HELD_BYTES, self.memory_limit // 8)
+
+    def _run_segment(
         self,
         number: int,
         segment: tuple[PhysicalStage, ...],
@@ -169,9 +226,11 @@ class BaseExecutor(ABC):
         kept = [one for one in earlier if one is not None]
         there = {one.index for one in kept}
         left = [one for one in partitions if one.index not in there]
+        if left and checkpoint:
+            checkpoint.forget_after(number)
         done = self.run_segment(segment, left) if left else iter(())
         try:
-            return _gathered(chain(kept, _recorded(number, done, checkpoint)), run)
+            return _gathered(chain(kept, _recorded(number, done, checkpoint)), run, self._most_held())
         finally:
             if isinstance(done, Generator):
                 done.close()  # ends workers now: the traceback of an error would keep them
@@ -254,18 +313,21 @@ def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[P
     return [Partition(index, tasks[start : start + size]) for index, start in enumerate(starts)]
 
 
-def _gathered(done: Iterable[Partition], run: Run) -> list[Task]:
-    """Add up the accounts of the partitions and put their tasks into the order of the source."""
+def _gathered(done: Iterable[Partition], run: Run, most_held: int) -> list[Task]:
+    """Add up the accounts of the partitions and put their tasks into the order of the source.
+
+    Of documents beyond `most_held` bytes the data goes to files.
+    """
     tasks: dict[int, list[Task]] = {}
+    held = 0
     for partition in done:
-        for place, count in partition.counts.items():
-            run.stages[place].merge(count)
+        run.add(partition.id, partition.counts, len(partition.tasks), partition.lost)
         if partition.fatal:
             raise StageSetupError(partition.fatal)
-        if partition.lost:
-            run.failures.append(partition.lost)
-        else:
-            run.partitions_done += 1
+        for place, task in enumerate(partition.tasks):
+            if isinstance(task, DocumentBatch):
+                held += task.nbytes
+                partition.tasks[place] = task if held <= most_held else task.on_disk()
         tasks[partition.index] = partition.tasks
     return [task for index in sorted(tasks) for task in tasks[index]]
 

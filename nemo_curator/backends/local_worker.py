@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from nemo_curator.backends import watchdog
 from nemo_curator.backends.base import NodeInfo, Partition, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.threads import use_threads
@@ -41,10 +42,18 @@ class Order:
     gpus: list[int] | None = None
 
 
+@dataclass
+class Stalled:
+    """Comes in place of a partition, from a worker that then ends."""
+
+    problem: str
+
+
 def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
     """Run orders until the connection closes or there is none; "prepare_node" sets the machine up for all steps."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    watchdog.tell = lambda problem: connection.send_bytes(dumps(Stalled(problem)))
     try:
         worker = LocalWorker(loads(steps), name)
     except Exception as error:  # unpickling runs imports and the user's code
@@ -56,8 +65,8 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
                 connection.send_bytes(dumps(worker.prepare_node()))
             else:
                 connection.send_bytes(dump_partition(worker.run(order), worker.steps[order.step].name))
-    except EOFError:
-        pass
+    except (EOFError, ConnectionError):
+        pass  # the run is over
     finally:
         worker.teardown()
         connection.close()

@@ -12,6 +12,7 @@ import numpy as np
 from nemo_curator.kernels.compile import kernel
 
 END = np.frombuffer(b"</s>", np.uint8)
+"""What stands for the end of a line. Where a document has it in its midst, it is passed over; the C++ stops there."""
 LABEL = np.frombuffer(b"__label__", np.uint8)
 MEMORY = 1 << 20
 """How many numbers are kept of words that have been summed. A word takes the place of another with its last bits."""
@@ -71,12 +72,10 @@ def mean_vectors(data, offsets, names, starts, ends, table, kept, ranks, matrix,
     """
     ngrams, dims = settings[2], matrix.shape[1]
     means, counts = np.zeros((offsets.size - 1, dims), np.float32), np.zeros(offsets.size - 1, np.int64)
-    longest = np.int64(0)
-    for row in range(counts.size):
-        longest = max(longest, offsets[row + 1] - offsets[row])
+    longest = np.max(np.diff(offsets)) if counts.size else 0
     hashes, bracketed = np.empty(longest // 2 + 2, np.int32), np.empty(longest + 2, np.uint8)
     slots = 1
-    while 2 * slots * dims <= MEMORY:
+    while 2 * slots * dims <= MEMORY and slots < offsets[-1] - offsets[0]:
         slots *= 2
     known_at, known_size = np.full(slots, -1, np.int64), np.zeros(slots, np.int64)
     known_parts, known_sums = np.zeros(slots, np.int64), np.zeros((slots, dims), np.float32)
@@ -91,11 +90,10 @@ def mean_vectors(data, offsets, names, starts, ends, table, kept, ranks, matrix,
                 code = _hashed(code, data[at])
                 at += 1
             if _equal(data, start, at, END, 0, END.size):
-                break
+                continue
             slot = np.int64(code) & (slots - 1)
-            if known_at[slot] < 0 or not _equal(
-                data, start, at, data, known_at[slot], known_at[slot] + known_size[slot]
-            ):
+            before = known_at[slot]
+            if before < 0 or not _equal(data, start, at, data, before, before + known_size[slot]):
                 known_at[slot], known_size[slot] = start, at - start
                 word = _find(data, start, at, names, starts, ends, table)
                 known_parts[slot] = _sum_parts(
@@ -114,10 +112,8 @@ def mean_vectors(data, offsets, names, starts, ends, table, kept, ranks, matrix,
             _add(means[row], matrix[settings[6]])
         if ngrams > 1:
             parts += _add_runs(hashes[: seen + 1], kept, ranks, matrix, settings, means[row])
-        if parts:
-            scale = np.float32(1) / np.float32(parts)
-            for dim in range(dims):
-                means[row, dim] *= scale
+        for dim in range(dims):
+            means[row, dim] /= np.float32(max(parts, 1))
     return means, counts
 
 

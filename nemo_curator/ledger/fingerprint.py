@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import types
 from collections.abc import Iterable
 from typing import Any
 
-import fsspec
-
+from nemo_curator.ledger.counts import without_login
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.find_files import each
+from nemo_curator.utils.storage import ask, locate
 
-_NOT_SETTINGS_OF_PARTS = {"hf_token"}
-_NOT_SETTINGS = {"name", "resources", "runtime_env", "batch_size", "requires", "num_workers", "hf_token"}
+_NOT_SETTINGS = {"name", "resources", "runtime_env", "batch_size", "requires", "num_workers"}
 _NOT_SETTINGS |= {"ray_stage_spec", "xenna_stage_spec"}
 """What may differ between a run and the one that continues it: it does not change the rows."""
+
+_SECRET = re.compile(
+    r"(.*_)?(storage_options|password|passwd|passphrase|secret|credentials?|authorization|connection_string)"
+    r"|((.*_)?(access|api|auth|bearer|hf|refresh|sas|secret|session)_)?token|(.*_)?(access|account|api|private|secret)_key",
+    re.IGNORECASE,
+)
+"""Settings that say how data is reached, not what it is; what is kept of a run holds none of them."""
 
 
 def describe_stage(stage: ProcessingStage) -> dict[str, str]:
     """The class, the name and every setting of a stage, each as a text that is the same in another process."""
     kind = type(stage)
     settings = {
-        key: value for key, value in vars(stage).items() if not key.startswith("_") and key not in _NOT_SETTINGS
+        key: value
+        for key, value in vars(stage).items()
+        if not key.startswith("_") and key not in _NOT_SETTINGS and not _SECRET.fullmatch(key)
     }
+    if (stage.batch_size or 1) > 1:
+        settings["batch_size"] = stage.batch_size  # it says which source partitions travel together
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "name": stage.name} | {
         key: stable_text(value) for key, value in sorted(settings.items())
     }
@@ -44,12 +56,15 @@ def changed_settings(before: list[dict[str, str]], now: list[dict[str, str]]) ->
 
 def stable_text(value: Any, depth: int = 6) -> str:
     """A text that is equal for equal values, in every process; of a function its code counts, not its address."""
-    if isinstance(value, str | int | float | bool | bytes | type(None)):
+    if isinstance(value, str):
+        return repr(without_login(value))
+    if isinstance(value, int | float | bool | bytes | type(None)):
         return repr(value)
     if depth == 0:
         return type(value).__qualname__
     if isinstance(value, dict):
-        items = sorted((stable_text(key, depth - 1), stable_text(item, depth - 1)) for key, item in value.items())
+        open_items = [(key, item) for key, item in value.items() if not _SECRET.fullmatch(str(key))]
+        items = sorted((stable_text(key, depth - 1), stable_text(item, depth - 1)) for key, item in open_items)
         return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
     if isinstance(value, set | frozenset):
         return "{" + ", ".join(sorted(stable_text(item, depth - 1) for item in value)) + "}"
@@ -59,31 +74,23 @@ def stable_text(value: Any, depth: int = 6) -> str:
         return f"{value.__qualname__}#{_digest(_code_text(value.__code__))}"
     if isinstance(value, type | types.BuiltinFunctionType | types.MethodDescriptorType):
         return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value.__qualname__
-    # neither a password nor what a filter has loaded so far is a setting
-    state = {
-        key: item
-        for key, item in getattr(value, "__dict__", {}).items()
-        if not key.startswith(("__", "_loaded")) and key not in _NOT_SETTINGS_OF_PARTS
-    }
+    # what a filter has loaded so far is no setting
+    state = {key: item for key, item in getattr(value, "__dict__", {}).items() if not key.startswith(("__", "_loaded"))}
     return f"{type(value).__module__}.{type(value).__qualname__}({stable_text(state, depth - 1)})"
 
 
 def input_signature(tasks: Iterable[Task], storage_options: dict[str, Any] | None = None) -> list[list[Any]]:
     """Size and time or etag of every file of some source tasks; a file that is changed has another signature."""
-    return [
-        _file_signature(path, storage_options)
-        for task in tasks
-        if isinstance(task, FileGroupTask)
-        for path in task.data
-    ]
+    paths = [path for task in tasks if isinstance(task, FileGroupTask) for path in task.data]
+    return each(lambda path: _file_signature(path, storage_options), paths)
 
 
 def _file_signature(path: str, storage_options: dict[str, Any] | None) -> list[Any]:
     if path.startswith(("http://", "https://")):
         return [path]  # asking for it costs a request, and servers answer what they like
-    fs, place = fsspec.core.url_to_fs(path, **(storage_options or {}))
+    fs, place = locate(path, storage_options)
     try:
-        info = fs.info(place)
+        info = ask(fs, "info", place)
     except FileNotFoundError:
         return [path, None]
     changed = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified") or ""

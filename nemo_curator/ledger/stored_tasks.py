@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
 
+from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.storage import ask, is_local, kind_of, locate
+from nemo_curator.utils.whole_files import put
 
 Stored = list[dict[str, Any]]
+Storages = dict[str, dict[str, Any]]
+"""The storage options of the folders that stages write to."""
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -32,8 +38,11 @@ def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: st
         if isinstance(task, FileGroupTask):
             one |= {"files": task.data, "reader_config": task.reader_config}
         elif isinstance(task, DocumentBatch):
-            one["documents"] = f"tasks/{name}-{number}.arrow"
+            one |= {"documents": f"tasks/{name}-{number}.arrow", "outside": task._outside}
             _write_table(task.to_pyarrow(), fs, f"{folder}/{one['documents']}")
+            if task._absent is not None:
+                one["absent"] = f"tasks/{name}-{number}-absent.arrow"
+                _write_table(task._absent, fs, f"{folder}/{one['absent']}")
         stored.append(one)
     return stored
 
@@ -42,24 +51,45 @@ def load_tasks(stored: Stored, fs: AbstractFileSystem, folder: str) -> list[Task
     return [_load(one, fs, folder) for one in stored]
 
 
-def outputs_exist(stored: Stored) -> bool:
+def output_storages(stages: Sequence[ProcessingStage]) -> Storages:
+    """How the folders are reached that stages write to; what is remembered of them is forgotten."""
+    found = {}
+    for stage in stages:
+        options = getattr(stage, "storage_options", None) or getattr(stage, "write_kwargs", {}).get("storage_options")
+        if hasattr(stage, "path"):
+            folder = str(stage.path).rstrip("/")
+            found[folder] = dict(options or {})
+            locate(folder, found[folder])[0].invalidate_cache()
+    return found
+
+
+def outputs_exist(stored: Stored, storages: Storages) -> bool:
     """Whether the files that the tasks stand for are still there."""
-    from fsspec.core import url_to_fs
-
     paths = [path for one in stored for path in one.get("files", [])]
-    return all(url_to_fs(path)[0].exists(path) for path in paths if not path.startswith(("http://", "https://")))
+    places = [_locate(path, storages) for path in paths if not path.startswith(("http://", "https://"))]
+    return all(_exists(fs, place) for fs, place in places)
 
 
-def remove_outputs(record: dict[str, Any]) -> None:
+def _exists(fs: AbstractFileSystem, place: str) -> bool:
+    folder = fs._parent(place)
+    if not is_local(fs) and folder not in fs.dircache:
+        with suppress(FileNotFoundError):
+            ask(fs, "ls", folder, detail=False)  # a thousand files for one request: now it knows them all
+    return kind_of(fs, place) == "file"
+
+
+def remove_outputs(record: dict[str, Any], storages: Storages) -> None:
     """Delete the files that were written from an input that is not there any more."""
-    from fsspec.core import url_to_fs
-
     read = {path for path, *_ in record["input"]}
     written = [one["files"] for one in record["tasks"] if "num_rows" in one["metadata"]]
     for path in (path for paths in written for path in paths if path not in read):
-        fs, place = url_to_fs(path)
-        if fs.exists(place):
-            fs.rm_file(place)
+        fs, place = _locate(path, storages)
+        if _exists(fs, place):
+            ask(fs, "rm_file", place)
+
+
+def _locate(path: str, storages: Storages) -> tuple[AbstractFileSystem, str]:
+    return locate(path, next((options for folder, options in storages.items() if path.startswith(f"{folder}/")), None))
 
 
 def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
@@ -68,9 +98,12 @@ def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
         config = {key: tuple(value) if key == "byte_range" else value for key, value in one["reader_config"].items()}
         task = FileGroupTask(one["dataset_name"], one["files"], reader_config=config, _metadata=one["metadata"])
     else:
-        with fs.open(f"{folder}/{one['documents']}", "rb") as file:
-            table = pa.ipc.open_stream(file).read_all()
-        task = DocumentBatch.from_arrow(table, dataset_name=one["dataset_name"], metadata=one["metadata"])
+        table = _read_table(fs, f"{folder}/{one['documents']}")
+        absent = _read_table(fs, f"{folder}/{one['absent']}") if "absent" in one else None
+        task = DocumentBatch.from_arrow(
+            table, dataset_name=one["dataset_name"], metadata=one["metadata"], absent=absent
+        )
+        task._outside = one["outside"]
     task.task_id, task._source_id, task._elided = one["task_id"], one["source_id"], one["elided"]
     return task
 
@@ -79,14 +112,14 @@ def _write_table(table: pa.Table, fs: AbstractFileSystem, path: str) -> None:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    if not is_remote_url(path):
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-    fs.pipe_file(path, sink.getvalue().to_pybytes())
+    put(fs, path, sink.getvalue().to_pybytes())
+
+
+def _read_table(fs: AbstractFileSystem, path: str) -> pa.Table:
+    return pa.ipc.open_stream(ask(fs, "cat_file", path)).read_all()
 
 
 def _is_storable(task: Task) -> bool:
-    if isinstance(task, DocumentBatch) and task._absent is not None:
-        return False  # which keys a record lacks is in no Arrow file
     return type(task) in (FileGroupTask, DocumentBatch) and _is_plain(task._metadata)
 
 

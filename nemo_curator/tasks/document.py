@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import tempfile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -168,6 +170,15 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return None
         return self._absent.column(name).to_numpy()
 
+    def on_disk(self, folder: str | None = None) -> DocumentBatch:
+        """The same batch with its data in a file that is mapped into memory, and gone when nobody uses it any more."""
+        if self._frame is not None:
+            return self
+        new = copy.copy(self)
+        new._texts = {}
+        new._table = _mapped(self._table, folder)
+        return new
+
     def _rows(self, of_table: Callable[[pa.Table], pa.Table], of_text: Callable) -> DocumentBatch:
         new = self._like(None)
         new._table = of_table(self._table)
@@ -293,6 +304,14 @@ def _for_frame(values: Values) -> Any:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values.to_pandas().to_numpy()
     return values
+
+
+def _mapped(table: pa.Table, folder: str | None) -> pa.Table:
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".arrow") as file:
+        with pa.ipc.new_file(file, table.schema) as stream:
+            stream.write_table(table)
+        file.flush()
+        return pa.ipc.open_file(pa.memory_map(file.name)).read_all()
 
 
 def _to_ipc(table: pa.Table | None) -> bytes | pa.Buffer | None:

@@ -9,18 +9,15 @@ import argparse
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
 
 from nemo_curator.errors import InputError
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.stages.text.io.writer.megatron_index import (
     Index,
     appearing_as_pair,
+    head,
     places,
     read_index,
-    write_head,
 )
 
 
@@ -38,7 +35,7 @@ def merge_file_prefixes(input_dir: str, output_prefix: str) -> int:
                 with one.bin_path.open("rb") as tokens:
                     shutil.copyfileobj(tokens, out, 1 << 20)
         with Path(idx_path).open("wb") as out:
-            _merge_indexes(indexes, out)
+            out.writelines(_merged(indexes))
     return sum(one.sequences for one in indexes)
 
 
@@ -64,22 +61,18 @@ def _indexes(folder: Path, target: str) -> list[Index]:
     return indexes
 
 
-def _merge_indexes(indexes: list[Index], out: BinaryIO) -> None:
+def _merged(indexes: list[Index]) -> Iterator[bytes]:
     documents = sum(one.bounds - 1 for one in indexes)
-    write_head(out, indexes[0].dtype, sum(one.sequences for one in indexes), documents + 1)
-    out.writelines(one.lengths.tobytes() for one in indexes)
-    start = 0
+    yield head(indexes[0].dtype, sum(one.sequences for one in indexes), documents + 1)
     for one in indexes:
-        out.write(places(one.lengths, one.dtype, start).tobytes())
+        yield one.lengths.tobytes()
+    start = sequences = 0
+    for one in indexes:
+        yield places(one.lengths, one.dtype, start).tobytes()
         start += one.bin_path.stat().st_size
-    out.writelines(bounds.astype("<i8").tobytes() for bounds in _bounds(indexes))
-
-
-def _bounds(indexes: list[Index]) -> Iterator[np.ndarray]:
-    yield np.zeros(1, np.int64)
-    sequences = 0
+    yield bytes(8)
     for one in indexes:
-        yield one.document_bounds[1:] + sequences
+        yield (one.document_bounds[1:] + sequences).astype("<i8").tobytes()
         sequences += one.sequences
 
 

@@ -1,5 +1,6 @@
 """What only LocalExecutor does; what it shares with the others is in test_executors.py."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from nemo_curator.errors import ContractError, RunFailedError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
+from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks import FileGroupTask
 
 ROOT = Path(__file__).parents[2]
@@ -168,3 +171,23 @@ def test_workers_end_with_the_script(end, tmp_path):
     driver.wait(5)
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert alive == []
+
+
+class Interrupted(JsonlWriter):
+    """Is killed while it writes, the first time."""
+
+    def write_data(self, task, file_path):
+        super().write_data(task, file_path)
+        if "kill" in task.text("text").to_pylist() and not (Path(self.path) / "killed").exists():
+            (Path(self.path) / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_while_it_writes_leaves_nothing_behind(tmp_path):
+    for text in ("a", "kill", "b"):
+        (tmp_path / f"{text}.jsonl").write_text(json.dumps({"text": text}))
+    out = tmp_path / "out"
+    made = Pipeline("p", stages=[JsonlReader(str(tmp_path)), Interrupted(str(out))]).run(LocalExecutor(num_workers=1))
+    names = {Path(task.data[0]).name for task in made}
+    assert {path.name for path in out.iterdir()} == names | {"killed"}
+    assert len(names) == 3

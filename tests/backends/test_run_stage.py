@@ -196,3 +196,47 @@ def test_rows_that_a_generator_has_seen_and_not_yielded_are_lost_with_it():
     assert [one.num_items for one in made] == [2]
     assert (count.rows_in, count.rows_out, dict(count.failed)) == (5, 2, {"ValueError": 1, "OSError": 2})
     assert count.imbalance == 0
+
+
+def test_a_service_that_does_not_answer_for_a_while_is_asked_again(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def ask(one):
+        counts.dropped("rule", 1)
+        calls.append(one.num_items)
+        if len(calls) < 3:
+            raise ConnectionResetError("busy")
+        return one.slice(1, one.num_items - 1)
+
+    made, count = run(Stage(ask, row_wise=True), batch("a", "b"))
+    assert calls == [2, 2, 2]
+    assert [one.num_items for one in made] == [1]
+    assert (dict(count.dropped), count.imbalance) == ({"rule": 1}, 0)
+
+
+def test_a_service_that_never_answers_for_one_row_costs_that_row(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def ask(one):
+        calls.append(one.num_items)
+        if "b" in one.text("text").to_pylist():
+            raise TimeoutError("no answer")
+        return one
+
+    made, count = run(Stage(ask, row_wise=True), batch("a", "b", "c", "d"))
+    assert calls == [4, 4, 4, 4, 2, 1, 1, 2]
+    assert [one.text("text").to_pylist() for one in made] == [["a", "c", "d"]]
+    assert dict(count.failed) == {"TimeoutError": 1}
+
+
+def test_a_broken_picture_is_not_tried_again():
+    calls = []
+
+    def decode(one):
+        calls.append(one)
+        raise OSError("image file is truncated")
+
+    run(Stage(decode), batch("a"))
+    assert len(calls) == 1

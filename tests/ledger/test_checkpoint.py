@@ -12,10 +12,12 @@ from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.errors import CheckpointError, RunFailedError
 from nemo_curator.ledger.fingerprint import stable_text
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
-from nemo_curator.stages.text.modifiers import Modify
+from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
+from nemo_curator.tasks import DocumentBatch
 
 ROOT = Path(__file__).parents[2]
 
@@ -208,7 +210,8 @@ from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import ScoreFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
-from nemo_curator.stages.text.modifiers import Modify
+from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
+from nemo_curator.tasks import DocumentBatch
 
 def slow(text):
     time.sleep(0.002)
@@ -235,7 +238,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(documents, tmp_path):
     for attempt in range(40):
         process = subprocess.Popen([sys.executable, script, tmp_path, str(1 + attempt % 2)], stdout=subprocess.PIPE)
         try:
-            out, _ = process.communicate(timeout=1.0 + 0.05 * attempt)
+            out, _ = process.communicate(timeout=1.1**attempt)
             if b"ended" in out:
                 break
         except subprocess.TimeoutExpired:
@@ -253,3 +256,90 @@ def test_settings_have_the_same_text_in_every_process():
     assert "min_words': 3" in stable_text(value)
     assert stable_text(lambda text: text + "a") != stable_text(lambda text: text + "b")
     assert "0x" not in stable_text(value)
+
+
+class Total(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """Count all documents there are."""
+
+    name = "total"
+    is_barrier = True
+
+    def process(self, task):
+        return self.process_batch([task])[0]
+
+    def process_batch(self, tasks):
+        total = sum(task.num_items for task in tasks)
+        return [task.with_column("total", [total] * task.num_items) for task in tasks]
+
+
+class Flaky(DocumentModifier):
+    """Fail on one text while a file is there."""
+
+    def __init__(self, trouble):
+        super().__init__()
+        self.trouble = str(trouble)
+
+    def modify_document(self, text):
+        if text.startswith("file 3 line 7 ") and Path(self.trouble).exists():
+            raise OSError("trouble")
+        return text
+
+
+def totals(tmp_path):
+    rows = [json.loads(line) for path in (tmp_path / "out").iterdir() for line in path.open()]
+    return len(rows), {row["total"] for row in rows}
+
+
+def test_what_comes_after_a_barrier_is_done_again_when_something_before_it_has_changed(documents, tmp_path):
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+
+    def total_job():
+        stages = [JsonlReader(str(documents)), Modify(Flaky(trouble)), Total(), JsonlWriter(str(tmp_path / "out"))]
+        return Pipeline("total", stages=stages)
+
+    with pytest.raises(RunFailedError):
+        run(total_job(), tmp_path)
+    assert totals(tmp_path) == (119, {119})
+    trouble.unlink()
+    run(total_job(), tmp_path)
+    assert totals(tmp_path) == (120, {120})
+    (documents / "0.jsonl").write_text('{"text": "only this"}')
+    run(total_job(), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (101, {101})
+
+
+class Together(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """See some batches at once."""
+
+    name = "together"
+
+    def process(self, task):
+        return task
+
+    def process_batch(self, tasks):
+        return [task.with_column("beside", [len(tasks)] * task.num_items) for task in tasks]
+
+
+def test_another_number_of_batches_at_once_is_a_change_of_the_pipeline(documents, tmp_path):
+    def together_job(size):
+        stages = [JsonlReader(str(documents)), Together().with_(batch_size=size), JsonlWriter(str(tmp_path / "out"))]
+        return Pipeline("together", stages=stages)
+
+    run(together_job(2), tmp_path)
+    with pytest.raises(CheckpointError, match="together: batch_size was 2 and is 3"):
+        run(together_job(3), tmp_path)
+
+
+def test_documents_that_lack_keys_are_kept_as_they_are(documents, tmp_path):
+    (documents / "0.jsonl").write_text('{"text": "a"}\n{"text": "b", "extra": null}\n')
+    for _ in range(2):
+        run(
+            Pipeline("read", stages=[JsonlReader(str(documents)), Total(), JsonlWriter(str(tmp_path / "out"))]),
+            tmp_path,
+        )
+    lines = [line for path in (tmp_path / "out").iterdir() for line in path.read_text().splitlines()]
+    assert [line for line in lines if '"a"' in line or '"b"' in line] == [
+        '{"text":"a","total":102}',
+        '{"text":"b","extra":null,"total":102}',
+    ]

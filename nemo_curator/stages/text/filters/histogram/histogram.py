@@ -13,8 +13,8 @@ import numpy as np
 from nemo_curator.errors import InputError
 from nemo_curator.stages.text.download.base.http import download_file
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
-from nemo_curator.stages.text.io.writer.base import appearing_whole
 from nemo_curator.utils.user_cache import user_cache
+from nemo_curator.utils.whole_files import appearing_whole
 
 URL = "https://dl.fbaipublicfiles.com/m2m_100/histograms.tar.gz"
 FOLDER = PurePosixPath("checkpoint/edunov/cc60_multilingual/clean_hists")

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from nemo_curator.errors import InputError
-from nemo_curator.stages.text.io.writer.base import appearing_whole
 from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.file_utils import get_fs
+from nemo_curator.utils.storage import ask, locate
+from nemo_curator.utils.whole_files import appearing_whole
 
 MAGIC = b"MMIDIDX\0\0"
 TOKEN_TYPES = {code: np.dtype(kind) for code, kind in enumerate(("<u1", "<i1", "<i2", "<i4", "<i8"), 1)}
@@ -32,18 +32,18 @@ def token_type(vocabulary: int | None) -> np.dtype:
     return TOKEN_TYPES[8 if vocabulary is not None and vocabulary <= 1 << 16 else 4]
 
 
-def write_index(file: BinaryIO, dtype: np.dtype, lengths: np.ndarray) -> None:
-    """Write the index of documents that are one sequence each."""
+def index_pieces(dtype: np.dtype, lengths: np.ndarray) -> Iterator[bytes]:
+    """What a `.idx` file holds for documents that are one sequence each."""
     count = len(lengths)
-    write_head(file, dtype, count, count + 1)
-    file.write(lengths.astype("<i4").tobytes())
-    file.write(places(lengths, dtype).tobytes())
-    file.write(np.arange(count + 1, dtype="<i8").tobytes())
+    yield head(dtype, count, count + 1)
+    yield lengths.astype("<i4").tobytes()
+    yield places(lengths, dtype).tobytes()
+    yield np.arange(count + 1, dtype="<i8").tobytes()
 
 
-def write_head(file: BinaryIO, dtype: np.dtype, sequences: int, bounds: int) -> None:
+def head(dtype: np.dtype, sequences: int, bounds: int) -> bytes:
     codes = {kind: code for code, kind in TOKEN_TYPES.items()}
-    file.write(_HEAD.pack(MAGIC, 1, codes[dtype], sequences, bounds))
+    return _HEAD.pack(MAGIC, 1, codes[dtype], sequences, bounds)
 
 
 def places(lengths: np.ndarray, dtype: np.dtype, start: int = 0) -> np.ndarray:
@@ -80,10 +80,10 @@ def read_index(path: Path) -> Index:
     if not path.with_suffix(".bin").is_file():
         raise InputError(f"{path} has no .bin file beside it")
     with path.open("rb") as file:
-        head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size or not head.startswith(MAGIC):
+        start = file.read(_HEAD.size)
+    if len(start) < _HEAD.size or not start.startswith(MAGIC):
         raise InputError(f"{path} is not an index of Megatron")
-    _, version, code, sequences, bounds = _HEAD.unpack(head)
+    _, version, code, sequences, bounds = _HEAD.unpack(start)
     if version != 1 or code not in TOKEN_TYPES:
         known = sorted(TOKEN_TYPES)
         raise InputError(f"{path} is of version {version} with tokens of type {code}; known are 1 with {known}")
@@ -104,9 +104,9 @@ def appearing_as_pair(prefix: str, storage_options: dict[str, Any] | None = None
     """Give the paths to write `.bin` and `.idx` to. Whoever sees the index sees the tokens that it tells of."""
     idx = f"{prefix}.idx"
     if is_remote_url(prefix):
-        fs = get_fs(prefix, storage_options)
-        if fs.exists(idx):
-            fs.rm(idx)
+        with suppress(FileNotFoundError):
+            fs, place = locate(idx, storage_options)
+            ask(fs, "rm_file", place)
     with appearing_whole(idx) as idx_place, appearing_whole(f"{prefix}.bin") as bin_place:
         yield bin_place, idx_place
         if not is_remote_url(prefix):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from nemo_curator.errors import StageSetupError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.text.io.writer.base import BaseWriter, absolute, file_name
-from nemo_curator.stages.text.io.writer.megatron_index import appearing_as_pair, token_type, write_index
+from nemo_curator.stages.text.io.writer.megatron_index import appearing_as_pair, index_pieces, token_type
 from nemo_curator.stages.text.models.encoder import Encoder, load_tokenizer
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -73,17 +72,18 @@ class MegatronTokenizerWriter(BaseWriter):
             raise StageSetupError(f"{self.name}: call setup before process")
         _, dtype, end = self._loaded
         prefix = f"{self._folder or absolute(self.path)}/{file_name(task)}{self._run}"
-        with appearing_as_pair(prefix, self.write_kwargs.get("storage_options")) as (bin_path, idx_path):
-            lengths = self._write(bin_path, self._documents(task))
-            with self._open(idx_path) as file:
-                write_index(file, dtype, lengths)
-        counts.written(task.num_items)
+        lengths: list[int] = []
+        with appearing_as_pair(prefix, self.write_kwargs.get("storage_options")) as places:
+            self.put(places[0], self._pieces(task, lengths))
+            self.put(places[1], index_pieces(dtype, np.asarray(lengths, np.int32)))
+            sizes = [0 if is_remote_url(place) else Path(place).stat().st_size for place in places]
+        counts.written(task.num_items, sum(sizes))
         metadata = {
             **task._metadata,
             "format": "megatron",
             "file_prefix": prefix,
             "num_rows": task.num_items,
-            "num_tokens": int(lengths.sum(dtype=np.int64)),
+            "num_tokens": sum(lengths),
             "token_size": dtype.itemsize,
             "eod_token_id": end,
         }
@@ -92,27 +92,16 @@ class MegatronTokenizerWriter(BaseWriter):
 
     def write_data(self, task: DocumentBatch, file_path: str) -> None:
         """Write the tokens alone."""
-        self._write(file_path, self._documents(task))
+        self.put(file_path, self._pieces(task, []))
 
-    def _write(self, path: str, documents: Iterable[np.ndarray]) -> np.ndarray:
-        lengths = []
-        with self._open(path) as file:
-            for tokens in documents:
-                file.write(tokens.tobytes())
-                lengths.append(len(tokens))
-        return np.asarray(lengths, np.int32)
-
-    def _documents(self, task: DocumentBatch) -> Iterator[np.ndarray]:
+    def _pieces(self, task: DocumentBatch, lengths: list[int]) -> Iterator[bytes]:
+        """The tokens of each document; `lengths` is told how many there are."""
         encoder, dtype, end = self._loaded  # type: ignore[misc]
         tail = [] if end is None else [end]
         texts = task.text(self.text_field).texts() if task.num_items else []
         for ids in encoder.ids(texts, self.tokenization_batch_size):
-            yield np.asarray(ids + tail, dtype)
-
-    def _open(self, path: str) -> Any:
-        if is_remote_url(path):
-            return fsspec.open(path, "wb", **(self.write_kwargs.get("storage_options") or {}))
-        return Path(path).open("wb")
+            lengths.append(len(ids) + len(tail))
+            yield np.asarray(ids + tail, dtype).tobytes()
 
     def _load(self, may_download: bool) -> Any:
         return load_tokenizer(

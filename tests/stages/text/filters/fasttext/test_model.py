@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -45,11 +46,11 @@ def random_model(path, seed, loss, ngrams, parts, version=12, end=True):
 
 
 def agree(path, texts):
-    """Compare with the C++, which sees a document as one line."""
+    """Compare with the C++, which sees a document as one line that ends where `</s>` stands."""
     reference = fasttext.load_model(str(path))
     made = load(str(path)).top(TextColumn(texts))
     for text, one in zip(texts, made):
-        wanted = reference.f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
+        wanted = reference.f.predict(re.sub(r"\n|(?<!\S)</s>(?!\S)", " ", text) + "\n", 1, 0.0, "strict")
         if one is None:
             assert not text.split() or text.split()[0] in ("</s>", "__label__a")
             continue
@@ -84,6 +85,12 @@ def test_real_pages_are_judged_as_by_the_original():
     with gzip.open(SHARED / "jsonl" / "cc2019_multilingual_cc_licensed.jsonl.gz", "rt") as file:
         texts = [json.loads(line)["text"] for line in file]
     agree(model_file("lid.176.ftz"), [text for text in texts if text.strip()])
+
+
+def test_a_document_is_read_beyond_a_mark_of_the_end():
+    model = load("lid.176.ftz")
+    german = "Das Wetter war so schön, dass wir am Fluss entlang gingen."
+    assert model.top(TextColumn([f"</s> {german}"])) == model.top(TextColumn([german]))
 
 
 def test_a_word_is_judged_alike_whatever_came_before_it():
