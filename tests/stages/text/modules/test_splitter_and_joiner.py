@@ -1,3 +1,4 @@
+import json
 import time
 
 import pandas as pd
@@ -197,6 +198,14 @@ def test_a_run_knows_which_rows_were_added_dropped_and_joined(tmp_path):
     before = pipeline.last_run.table()
     pipeline.run(initial_tasks=[task], checkpoint_path=tmp_path / "checkpoint")
     assert pipeline.last_run.table() == before
+
+
+def test_rows_that_were_joined_are_not_among_the_rejected(tmp_path):
+    stages = [DocumentSplitter("\n"), ScoreFilter(WordCountFilter(min_words=2)), DocumentJoiner("\n")]
+    task = DocumentBatch(data=pa.table({"id": [1], "text": ["a b\nc\nd e"]}))
+    Pipeline("lines", stages=stages).run(initial_tasks=[task], rejected_path=tmp_path)
+    rejected = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [(each["filter"], each["row"]["text"]) for each in rejected] == [("word_count", "c")]
 
 
 def test_a_long_document_of_many_segments_takes_no_more_than_linear_time():
