@@ -1,6 +1,8 @@
 """Realistic text of any size, made from the real documents that the tests use; the same for the same seed."""
 
+import bz2
 import gzip
+import html
 import json
 import random
 import re
@@ -8,6 +10,12 @@ import zipfile
 from pathlib import Path
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "text"
+SHARES = {"web": 0.8, "wikipedia": 0.14, "forums": 0.05, "books": 0.01}
+WEB = (
+    "dolma_cc_en_head_10.jsonl.gz",
+    "cc2019_multilingual_cc_licensed.jsonl.gz",
+    "dj_data_mixture_redpajama-c4-refined.jsonl",
+)
 WEIGHTS = {"stories": 0.3, "web": 0.35, "speeches": 0.2, "book": 0.15}
 
 
@@ -30,6 +38,57 @@ def make_corpus(path: Path, megabytes: int, seed: int = 0) -> Path:
             number += 1
     path.with_suffix(".tmp").rename(path)
     return path
+
+
+def make_documents(path: Path, megabytes: int, seed: int = 0) -> Path:
+    """Write JSONL of whole documents as they are, each source in its share: their lines keep their real lengths."""
+    if path.exists():
+        return path
+    pools, draw = _documents(), random.Random(seed)
+    waiting: dict[str, list[str]] = {source: [] for source in pools}
+    written = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".tmp").open("wb") as file:
+        while written < megabytes * 1_000_000:
+            source = draw.choices(list(SHARES), list(SHARES.values()))[0]
+            if not waiting[source]:
+                waiting[source] = draw.sample(pools[source], len(pools[source]))
+            text = waiting[source].pop()
+            written += len(text.encode())
+            file.write(json.dumps({"source": source, "text": text}, ensure_ascii=False).encode() + b"\n")
+    path.with_suffix(".tmp").rename(path)
+    return path
+
+
+def _documents() -> dict[str, list[str]]:
+    if not DATA.exists():
+        raise SystemExit(f"the benchmark makes its text from {DATA}, which is not here")
+    news = json.loads((DATA / "html_gold" / "article-extraction-benchmark" / "ground-truth.json").read_text())
+    book = (DATA / "books" / "pg1661_sherlock_holmes.txt").read_text(encoding="utf-8-sig").replace("\r", "")
+    with bz2.open(DATA / "wikipedia" / "enwiki_pages_articles_361p.xml.bz2", "rt", encoding="utf-8") as dump:
+        pages = re.findall(r"<text[^>]*>(.*?)</text>", dump.read(), re.DOTALL)
+    pools = {
+        "web": [text for name in WEB for text in _texts(name)] + [page["articleBody"] for page in news.values()],
+        "wikipedia": [_without_markup(html.unescape(page)) for page in pages],
+        "forums": [*_texts("dj_process_code_data_stack_exchange.jsonl"), *_texts("dj_process_sci_data_arxiv.jsonl")],
+        "books": [chapter for chapter in re.split(r"\n{4,}", book) if len(chapter) > 200],
+    }
+    return {source: [text for text in texts if text.strip()] for source, texts in pools.items()}
+
+
+def _texts(name: str) -> list[str]:
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(DATA / "jsonl" / name, "rt", encoding="utf-8") as lines:
+        return [json.loads(line)["text"] for line in lines]
+
+
+def _without_markup(page: str) -> str:
+    page = re.sub(r"<!--.*?-->|<ref[^>]*/>|<ref.*?</ref>|<[^>]+>", "", page, flags=re.DOTALL)
+    for _ in range(4):
+        page = re.sub(r"\{\{[^{}]*\}\}|\{\|.*?\|\}", "", page, flags=re.DOTALL)
+    page = re.sub(r"\[\[(?:File|Image|Category):[^\]]*\]\]", "", page)
+    page = re.sub(r"\[\[(?:[^|\]]*\|)?([^\]]*)\]\]|\[\S+ ?([^\]]*)\]", r"\1\2", page)
+    return re.sub(r"'{2,}|^=+ *| *=+$", "", page, flags=re.MULTILINE).strip()
 
 
 def _document(paragraphs: list[str], draw: random.Random) -> str:

@@ -12,6 +12,10 @@ class ContractError(CuratorError, ValueError):
     """Two stages do not fit together, or a stage got data without what it needs."""
 
 
+class ConfigError(CuratorError, ValueError, RuntimeError):
+    """A configuration lacks a value, has one that nothing takes, or names what may not be built."""
+
+
 class InputError(CuratorError, ValueError):
     """The input is missing, empty or not what the reader reads."""
 

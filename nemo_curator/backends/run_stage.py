@@ -302,7 +302,7 @@ def _take_reports(count: StageCount, attempt: StageCount) -> None:
     for failure in attempt.failures:
         count.failures.append(failure)
     count.failed.update(attempt.failed)
-    for name in ("unread", "bytes_read", "bytes_written"):
+    for name in ("rows_joined", "unread", "bytes_read", "bytes_written"):
         setattr(count, name, getattr(count, name) + getattr(attempt, name))
     if count.rejects is not None:
         count.rejects.extend(attempt.rejects or [])

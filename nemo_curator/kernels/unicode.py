@@ -15,15 +15,19 @@ def count_chars(data, offsets):
     """Count the code points of each document."""
     counts = np.empty(offsets.size - 1, np.int64)
     for row in range(counts.size):
-        text = data[offsets[row] : offsets[row + 1]]
-        blocks = text.size // BLOCK
-        count = 0
-        for at in range(blocks):
-            count += _chars_starting_in_block(text[BLOCK * at : BLOCK * at + BLOCK])
-        for at in range(BLOCK * blocks, text.size):
-            count += starts_char(text[at])
-        counts[row] = count
+        counts[row] = chars_in(data[offsets[row] : offsets[row + 1]])
     return counts
+
+
+@kernel
+def chars_in(text):
+    blocks = text.size // BLOCK
+    count = 0
+    for at in range(blocks):
+        count += _chars_starting_in_block(text[BLOCK * at : BLOCK * at + BLOCK])
+    for at in range(BLOCK * blocks, text.size):
+        count += starts_char(text[at])
+    return count
 
 
 @kernel

@@ -49,7 +49,7 @@ class Failure:
 
 
 _SUMS: tuple[str, ...] = ("calls", "tasks_in", "tasks_out", "items_in", "items_out", "rows_in", "rows_out")
-_SUMS += ("rows_added", "bytes_in", "bytes_out", "unread", "seconds")
+_SUMS += ("rows_added", "rows_joined", "bytes_in", "bytes_out", "unread", "seconds")
 
 
 @dataclass
@@ -69,6 +69,7 @@ class StageCount:
     rows_in: int = 0
     rows_out: int = 0
     rows_added: int = 0
+    rows_joined: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     bytes_in: int = 0
@@ -95,7 +96,8 @@ class StageCount:
     @property
     def imbalance(self) -> int:
         """Rows that went in, or were added, and neither came out nor were accounted for."""
-        return self.rows_in + self.rows_added - self.rows_out - self.rows_dropped - self.rows_failed
+        gone = self.rows_dropped + self.rows_failed + self.rows_joined
+        return self.rows_in + self.rows_added - self.rows_out - gone
 
     def merge(self, other: StageCount) -> None:
         """Add the counts of another call of the same stage. Reports still open are not carried over."""
@@ -150,6 +152,13 @@ def dropped(
     count.dropped[by] += rows
     if count.rejects is not None and batch is not None and keep is not None:
         count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
+
+
+def joined(rows: int) -> None:
+    """Report rows that are no rows of their own any more, because what they held is now part of another."""
+    count = _open.get()
+    if count is not None:
+        count.rows_joined += rows
 
 
 def seen(rows: int, nbytes: int = 0) -> None:

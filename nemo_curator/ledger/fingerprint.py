@@ -104,7 +104,8 @@ def _object_text(value: Any, depth: int) -> str:
         except Exception:  # not everything can be pickled, and each says so in its own way
             state = {}
     else:
-        state = {key: item for key, item in state.items() if not key.startswith("__")}
+        # what a filter has loaded so far is no setting
+        state = {key: item for key, item in state.items() if not key.startswith(("__", "_loaded"))}
     code = _class_text(kind)
     return f"{kind.__module__}.{kind.__qualname__}{f'#{code}' if code else ''}({stable_text(state, depth - 1)})"
 

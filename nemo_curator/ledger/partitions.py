@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from nemo_curator.ledger.counts import StageCount
 
-_NUMBERS = ("tasks_in", "tasks_out", "rows_in", "rows_out", "rows_added", "bytes_in", "bytes_out")
+_NUMBERS = ("tasks_in", "tasks_out", "rows_in", "rows_out", "rows_added", "rows_joined", "bytes_in", "bytes_out")
 _REASONS: TypeAlias = dict[int, dict[str, int]]
 DONE, LOST = "done", "lost"
 
@@ -85,7 +85,8 @@ def imbalances(partition: str, counts: dict[int, StageCount], tasks: int | None)
 def explain_imbalance(count: StageCount) -> str:
     return (
         f"{count.stage}: {count.rows_in} rows in and {count.rows_added} added, but {count.rows_out} out, "
-        f"{count.rows_dropped} dropped and {count.rows_failed} failed: {count.imbalance} unaccounted for"
+        f"{count.rows_dropped} dropped, {count.rows_failed} failed and {count.rows_joined} joined: "
+        f"{count.imbalance} unaccounted for"
     )
 
 

@@ -94,7 +94,8 @@ class Run:
         """The account as text, one line a stage."""
         rows = [_COLUMNS]
         for stage in self.stages:
-            drops = ", ".join(f"{rows} {by}" for by, rows in stage.dropped.items() if by != stage.stage)
+            gone = {**stage.dropped, **({"joined": stage.rows_joined} if stage.rows_joined else {})}
+            drops = ", ".join(f"{rows} {by}" for by, rows in gone.items() if by != stage.stage)
             rows.append(
                 (
                     stage.stage,

@@ -147,6 +147,13 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return self._like(self._frame.iloc[start : start + length])
         return self._rows(lambda table: table.slice(start, length), lambda text, _: text.slice(start, length))
 
+    def take(self, rows: np.ndarray) -> DocumentBatch:
+        """The rows at these places, in this order; a row may come several times."""
+        if self._frame is not None:
+            return self._like(self._frame.iloc[rows].reset_index(drop=True))
+        places = pa.array(rows)
+        return self._rows(lambda table: table.take(places), lambda text, array: text.take(rows, array))
+
     def select(self, names: list[str]) -> DocumentBatch:
         """Keep these columns, in this order."""
         if self._frame is not None:

@@ -19,7 +19,7 @@ def run(*stages, **kwargs):
 
 def test_rows_that_are_unaccounted_for_fail_the_run():
     with pytest.raises(
-        LedgerError, match="words: 3 rows in and 0 added, but 1 out, 0 dropped and 0 failed: 2 unaccounted"
+        LedgerError, match="words: 3 rows in and 0 added, but 1 out, 0 dropped, 0 failed and 0 joined: 2 unaccounted"
     ):
         run(count(rows_in=3, rows_out=1)).check()
 
