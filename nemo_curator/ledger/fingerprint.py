@@ -54,6 +54,8 @@ def stable_text(value: Any, depth: int = 6) -> str:
         return "{" + ", ".join(sorted(stable_text(item, depth - 1) for item in value)) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(stable_text(item, depth - 1) for item in value) + "]"
+    if type(value).__qualname__ == "Pattern" and hasattr(value, "flags"):  # of `re` or `regex`: has no `__dict__`
+        return repr((value.pattern, int(value.flags)))
     if isinstance(value, types.FunctionType):
         return f"{value.__qualname__}#{_digest(_code_text(value.__code__))}"
     if isinstance(value, type | types.BuiltinFunctionType | types.MethodDescriptorType):

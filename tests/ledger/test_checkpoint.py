@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -253,3 +254,5 @@ def test_settings_have_the_same_text_in_every_process():
     assert "min_words': 3" in stable_text(value)
     assert stable_text(lambda text: text + "a") != stable_text(lambda text: text + "b")
     assert "0x" not in stable_text(value)
+    assert stable_text(re.compile("a")) != stable_text(re.compile("b"))
+    assert stable_text(re.compile("a", re.ASCII)) != stable_text(re.compile("a"))

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+import regex
 
 from nemo_curator.stages.text import filters
 from nemo_curator.stages.text.filters import (
@@ -76,11 +77,16 @@ def test_symbols_to_words_filter_counts_a_run_of_hashes_as_one_as_upstream_does(
     assert SymbolsToWordsFilter().score_document(text) == share
 
 
-@pytest.mark.parametrize("expression", [r"(www)\.(\w+)", re.compile(r"www\.\w+")])
+@pytest.mark.parametrize("expression", [r"(www)\.(\w+)", re.compile(r"www\.\w+"), regex.compile(r"www\.\w+")])
 def test_a_url_counts_whole_whatever_groups_its_expression_has(expression):
     texts = TextColumn(["www.porn x", "http://a.b", None])
     assert UrlsFilter(url_regex=expression).score_texts(texts).tolist() == [0.8, 0.0, 1.0]
     assert PornographicUrlsFilter(url_regex=expression).score_texts(texts).tolist() == [1, 0, 0]
+
+
+def test_a_broken_expression_fails_when_the_filter_is_made():
+    with pytest.raises(re.error):
+        UrlsFilter(url_regex="(")
 
 
 @pytest.mark.parametrize(
