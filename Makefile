@@ -28,6 +28,7 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/modifiers.py
+	$(BIN)/python benchmarks/heuristics.py
 	$(BIN)/python benchmarks/seed_job.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/startup.py --ray

@@ -9,6 +9,7 @@ environment of its own, which the script makes under the folder.
 """
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -18,7 +19,6 @@ import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 from corpus import make_documents
 from formulas import ENGLISH
@@ -79,14 +79,13 @@ def batches(path: Path) -> Iterator[tuple[DocumentBatch, int]]:
 
 
 def widened(one: DocumentFilter) -> DocumentFilter:
-    """The same filter with bounds that keep everything; a bound is also a maximum by its name alone."""
+    """The same filter with bounds that keep everything; what four of them call a maximum is a minimum."""
+    one = copy.copy(one)
     for name in vars(one):
         if name.startswith(("min_", "max_repeated_")):
             setattr(one, name, -1)
         elif name.startswith("max_"):
             setattr(one, name, 1e9)
-    if hasattr(one, "stop_at_false"):
-        one.min_num_common_words, one.keep_scores = 2, lambda scores: np.ones(len(scores), bool)
     return one
 
 

@@ -200,7 +200,7 @@ def _find_paragraphs(size, feeds, edges):
 @kernel
 def _count_repeated(memory, edges, count, chars, tables, base, facts):
     """Fill in how many parts there are, how many different ones, and the characters of both."""
-    different = number_spans(memory, edges, count, tables, base)
+    different = number_spans(memory, edges, count, tables, base) if count > 1 else count
     facts[0], facts[1], facts[2], facts[3] = count, different, chars, chars
     if different < count:
         for part in range(count):

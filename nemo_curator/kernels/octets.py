@@ -70,11 +70,14 @@ def key_of(memory, start, length):
 
 @kernel
 def _hash_of(memory, at, end):
-    key = np.uint64(end - at)
-    while at + 8 < end:
-        key = _mixed(key ^ load8(memory, at))
-        at += 8
-    return _mixed(key ^ load8(memory, end - 8))
+    """A hash of sixteen bytes or more; two halves side by side, because each step waits for the one before."""
+    one = np.uint64(end - at)
+    two = SPREAD
+    while at + 16 < end:
+        one = _mixed(one ^ load8(memory, at))
+        two = _mixed(two ^ load8(memory, at + 8))
+        at += 16
+    return _mixed(_mixed(one ^ load8(memory, end - 16)) + _mixed(two ^ load8(memory, end - 8)))
 
 
 @kernel

@@ -80,6 +80,8 @@ def stable_text(value: Any, depth: int = 6) -> str:
         return "{" + ", ".join(sorted(stable_text(item, depth - 1) for item in value)) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(stable_text(item, depth - 1) for item in value) + "]"
+    if type(value).__qualname__ == "Pattern" and hasattr(value, "flags"):  # of `re` or `regex`: has no `__dict__`
+        return repr((value.pattern, int(value.flags)))
     if isinstance(value, types.FunctionType):
         bound = [value.__defaults__, value.__kwdefaults__, *map(_cell, value.__closure__ or ())]
         held = f"({stable_text(bound, depth - 1)})" if any(item is not None for item in bound) else ""
@@ -88,8 +90,6 @@ def stable_text(value: Any, depth: int = 6) -> str:
         return f"{stable_text(value.__func__, depth)} of {stable_text(value.__self__, depth - 1)}"
     if isinstance(value, functools.partial):
         return f"partial({stable_text([value.func, value.args, value.keywords], depth - 1)})"
-    if isinstance(value, re.Pattern):
-        return f"{value.pattern!r} with {value.flags}"
     if isinstance(value, type | types.BuiltinFunctionType | types.MethodDescriptorType):
         return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value.__qualname__
     return _object_text(value, depth)

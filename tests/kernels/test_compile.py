@@ -121,6 +121,15 @@ def test_warmup_compiles_what_python_calls(folder):
     assert output(start(folder, f"{RUN}; {CACHE_HITS}")) == ["14", "1"]
 
 
+def test_all_kernels_can_be_compiled_ahead():
+    root = Path(compiling.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "nemo_curator.kernels"], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert "kernels are compiled" in done.stdout
+    assert "count_repetition" in done.stdout
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_kernel_works_in_a_child_of_a_process_that_has_used_it(method):
     expected = count_words(*text).tolist()

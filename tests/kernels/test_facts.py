@@ -102,6 +102,19 @@ def test_keys_that_collide_are_told_apart_by_their_bytes(monkeypatch):
     assert number_in_python(monkeypatch, memory, edges, len(parts)) == [0, 1, 0, 2, 3]
 
 
+def test_a_table_is_emptied_before_its_numbers_outgrow_it():
+    slots = np.full(16, 5, np.int32)
+    assert numbering.next_base.compiled()(10, 3, slots) == 13
+    assert slots.tolist() == [5] * 16
+    assert numbering.next_base.compiled()(octets.LARGEST - 40, 30, slots) == 0
+    assert slots.tolist() == [-1] * 16
+
+
+def test_a_document_too_long_for_the_tables_is_refused():
+    with pytest.raises(ValueError, match="2 GiB"):
+        octets.longest_of.compiled()(np.array([0, 5, 1 << 31]))
+
+
 def number(memory, edges, count):
     tables = numbering.tables_for.compiled()(max(count, 1))
     numbering.number_spans.compiled()(memory, edges, count, tables, 0)

@@ -83,13 +83,16 @@ class NumbersFilter(DocumentFilter):
 class UrlsFilter(DocumentFilter):
     """Keep documents in which URLs are at most a given share of the characters.
 
-    The score is that share. `url_regex`, for the `re` module, says what a URL is instead of `https?://…`; each match
-    counts whole, whatever groups it has. An empty document scores 1.0.
+    The score is that share. `url_regex`, for the `re` module or compiled, says what a URL is instead of `https?://…`;
+    each match counts whole, whatever groups it has. An empty document scores 1.0.
     """
 
     max_url_to_text_ratio: float = 0.2
     url_regex: str | re.Pattern[str] | None = None
     name: str = "urls_ratio"
+
+    def __post_init__(self) -> None:
+        _compiled(self.url_regex or "")
 
     def score_texts(self, texts: TextColumn) -> np.ndarray:
         if self.url_regex is None:
@@ -349,6 +352,9 @@ class PornographicUrlsFilter(DocumentFilter):
     url_regex: str | re.Pattern[str] | None = None
     name: str = "PornographicUrlsFilter"
 
+    def __post_init__(self) -> None:
+        _compiled(self.url_regex or "")
+
     def score_texts(self, texts: TextColumn) -> np.ndarray:
         if self.url_regex is None:
             return np.minimum(texts.urls["pornographic"], 1)
@@ -385,5 +391,9 @@ _TESTS = {"prefix": pc.starts_with, "suffix": pc.ends_with, "any": pc.match_subs
 
 
 def _matches(expression: str | re.Pattern[str], texts: TextColumn) -> list[list[str]]:
-    pattern = re.compile(expression)
+    pattern = _compiled(expression)
     return [[found.group() for found in pattern.finditer(text)] for text in texts.texts()]
+
+
+def _compiled(expression: str | re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile(expression) if isinstance(expression, str) else expression

@@ -6,7 +6,6 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,9 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nemo_curator.errors import InputError, need
+from nemo_curator.kernels.characters import LETTER, letters_of
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
 from nemo_curator.stages.text.filters.heuristic.code.comments import UnfinishedCommentError, find_comments, syntax_of
 from nemo_curator.stages.text.filters.heuristic.code.extensions import META_FILE, Limits, limits_of, simple_name
+from nemo_curator.stages.text.filters.heuristic.counts import ratio
 from nemo_curator.tasks.text_column import TextColumn
 
 NO_COMMENTS_TO_BE_FOUND = 9999
@@ -150,8 +151,8 @@ class AlphaFilter(DocumentFilter):
     min_alpha_ratio: float = 0.25
     name: str = "alpha_filter"
 
-    def score_document(self, text: str) -> float:
-        return _share(text, str.isalpha)
+    def score_texts(self, texts: TextColumn) -> np.ndarray:
+        return ratio(texts.count(LETTER), texts.lengths, empty=0.0)
 
     def keep_document(self, score: float) -> bool:
         return score >= self.min_alpha_ratio
@@ -257,10 +258,7 @@ def _lines_fit(text: str, limits: Limits) -> bool:
 
 def _characters_fit(text: str, limits: Limits) -> bool:
     least_alphanumeric, least_alphabetic = limits.min_alphanumeric, limits.min_alphabetic
-    return (least_alphanumeric is None or _share(text, str.isalnum) >= least_alphanumeric) and (
-        least_alphabetic is None or _share(text, str.isalpha) >= least_alphabetic
+    chars = max(len(text), 1)
+    return (least_alphanumeric is None or sum(map(str.isalnum, text)) / chars >= least_alphanumeric) and (
+        least_alphabetic is None or letters_of(text) / chars >= least_alphabetic
     )
-
-
-def _share(text: str, is_one: Callable[[str], bool]) -> float:
-    return sum(map(is_one, text)) / max(len(text), 1)
