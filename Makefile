@@ -18,7 +18,7 @@ demo: setup
 		--url tutorials/text/tinystories/sample.txt --data_root .demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not big"
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -28,9 +28,11 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/heuristics.py
+	$(BIN)/python benchmarks/modifiers.py
 	$(BIN)/python benchmarks/seed_job.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/startup.py --ray
+	$(BIN)/python benchmarks/object_storage.py
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs

@@ -11,9 +11,13 @@ import hashlib
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus import make_corpus
 from measure import measure
+
+if TYPE_CHECKING:
+    from nemo_curator.pipeline import Pipeline
 
 ENDINGS = {".", "!", "?", '"', "”"}
 QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
@@ -41,8 +45,7 @@ def plain_loop(source: Path, target: Path) -> None:
                 out.write(orjson.dumps({**record, "text": text}) + b"\n")
 
 
-def curator(source: Path, target: Path, processes: int) -> None:
-    from nemo_curator.backends.local import LocalExecutor
+def pipeline(source: Path, target: Path) -> "Pipeline":
     from nemo_curator.pipeline import Pipeline
     from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter
     from nemo_curator.stages.text.filters.heuristic import WordCountFilter
@@ -62,7 +65,7 @@ def curator(source: Path, target: Path, processes: int) -> None:
         def keep_document(self, score: bool) -> bool:
             return score
 
-    pipeline = Pipeline(
+    return Pipeline(
         "seed",
         stages=[
             JsonlReader(str(source)),
@@ -73,9 +76,15 @@ def curator(source: Path, target: Path, processes: int) -> None:
             JsonlWriter(str(target)),
         ],
     )
-    pipeline.run(LocalExecutor(num_workers=processes))
-    assert pipeline.last_run is not None
-    print(pipeline.last_run.table())
+
+
+def curator(source: Path, target: Path, processes: int) -> None:
+    from nemo_curator.backends.local import LocalExecutor
+
+    job = pipeline(source, target)
+    job.run(LocalExecutor(num_workers=processes))
+    assert job.last_run is not None
+    print(job.last_run.table())
 
 
 def rows_of(folder: Path) -> str:

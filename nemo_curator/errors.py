@@ -12,8 +12,16 @@ class ContractError(CuratorError, ValueError):
     """Two stages do not fit together, or a stage got data without what it needs."""
 
 
+class ConfigError(CuratorError, ValueError, RuntimeError):
+    """A configuration lacks a value, has one that nothing takes, or names what may not be built."""
+
+
 class InputError(CuratorError, ValueError):
     """The input is missing, empty or not what the reader reads."""
+
+
+class StorageError(CuratorError, OSError):
+    """Files could not be read, written or listed, and trying again did not help. The data may be there, and whole."""
 
 
 class StageSetupError(CuratorError, RuntimeError):
@@ -22,6 +30,10 @@ class StageSetupError(CuratorError, RuntimeError):
 
 class WorkerDiedError(CuratorError):
     """A worker process ended without being told to."""
+
+
+class MemoryLimitError(CuratorError):
+    """A partition needs more memory than the run may use."""
 
 
 class RunFailedError(CuratorError, RuntimeError):

@@ -19,6 +19,7 @@ from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterat
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
+from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
 
 
 class _Urls(URLGenerator):
@@ -42,23 +43,43 @@ class _Iterator(DocumentIterator):
 _PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
+    "BucketSource": {"path": "folder"},
+    "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
+    "DocumentSplitter": {"separator": "\n\n"},
+    "FastTextLabelModifier": {"label": "__label__hq"},
+    "FastTextLangId": {"model_path": "lid.176.ftz"},
+    "FastTextQualityFilter": lambda: {"model_path": fasttext_model()},
     "FilePartitioningStage": {"file_paths": "folder"},
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
+    "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
+    "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
+    "HistogramFilter": lambda: {"cache_dir": histograms()},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
+    "LineFilter": {"filter_obj": WordCountFilter()},
+    "LineRemover": {"patterns": ["a b", ""]},
+    "MarkRejected": {"filter_obj": WordCountFilter()},
+    "MegatronTokenizerWriter": {"path": "folder", "model_identifier": "model"},
     "Modify": {"modifier_fn": str.upper},
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
+    "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "SubstringFilter": {"substring": "a", "position": "any"},
+    "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
+    "TokenizerStage": {"model_identifier": "model"},
+    "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
 }
-"""What a class needs to be built, where its defaults do not suffice. None: it is not built by users."""
+"""What a class needs to be built, or a function that makes it, where its defaults do not suffice.
+
+None: it is not built by users.
+"""
 
 
 def classes(base):
@@ -75,7 +96,8 @@ def classes(base):
 
 
 def build(cls):
-    return cls(**PARAMETERS.get(cls.__name__, {}))
+    parameters = PARAMETERS.get(cls.__name__, {})
+    return cls(**(parameters() if callable(parameters) else parameters))
 
 
 def column(texts, kind=None, chunks=1):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.backends.failed_task_markers import record_failed_tasks
 from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.backends.slurm_array import Shard, open_shard
+from nemo_curator.backends.watchdog import watched
 from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
+from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.run import Run
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
+from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
 
@@ -24,8 +31,14 @@ if TYPE_CHECKING:
     from nemo_curator.stages.base import ProcessingStage
     from nemo_curator.tasks.tasks import Task
 
+logger = logging.getLogger(__name__)
+
 MAX_ATTEMPTS = 3
 """How often a partition is tried when the worker that has it dies."""
+HELD_BYTES = 2**29
+"""How much of the documents that a run returns, or hands over at a barrier, is held in memory."""
+STALL_LIMIT_S = 3600.0
+"""How long a worker may show no progress, unless the executor's `config` has another `stall_limit`."""
 
 
 @dataclass
@@ -73,14 +86,17 @@ class StageWorker:
 
     def setup_on_node(self, node: NodeInfo, worker: WorkerMetadata) -> None:
         for stage in self.physical.stages:
-            _say_which(stage, lambda stage=stage: stage.setup_on_node(node, worker))
+            with watched(self.physical.stall_limit, f"setup_on_node of {stage.name}"):
+                _say_which(stage, lambda stage=stage: stage.setup_on_node(node, worker))
 
     def setup(self, worker: WorkerMetadata | None = None) -> None:
         """Set the stages up. Raises StageSetupError, which travels between processes, whatever a stage raised."""
-        if not self._is_set_up:
-            for stage in self.physical.stages:
+        if self._is_set_up:
+            return
+        for stage in self.physical.stages:
+            with watched(self.physical.stall_limit, f"setup of {stage.name}"):
                 _say_which(stage, lambda stage=stage: stage.setup(worker or WorkerMetadata()))
-            self._is_set_up = True
+        self._is_set_up = True
 
     def run(self, partition: Partition) -> Partition:
         """Take a partition through the stages. Never raises: what went wrong is in the partition."""
@@ -95,18 +111,24 @@ class StageWorker:
         ]
         try:
             self.setup()
-            partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
+            with watched(self.physical.stall_limit, self.physical.name):
+                partition.tasks = list(run_chain(list(self.physical.stages), partition.tasks, counts))
             if partition.rejects:
                 partition.rejects.write(partition.id, first, counts)
-        except (CuratorError, MemoryError) as error:
-            partition.fatal = str(error) or f"{type(error).__name__} in {self.physical.name}"
+        except (CuratorError, MemoryError, OSError) as error:
+            partition.fatal = f"{self.physical.name}: {error or type(error).__name__}"
+        except Exception as error:  # a stage may do anything between its calls
+            return give_up(partition, self.physical.name, error)
         return partition
 
     def teardown(self) -> None:
         if self._is_set_up:
             self._is_set_up = False
             for stage in self.physical.stages:
-                stage.teardown()
+                try:
+                    stage.teardown()
+                except Exception:  # the others are torn down all the same, and what was made is there
+                    logger.warning("teardown of %s failed", stage.name, exc_info=True)
 
 
 class BaseExecutor(ABC):
@@ -116,6 +138,7 @@ class BaseExecutor(ABC):
         self.config = config or {}
         self.ignore_head_node = ignore_head_node or _is_true(os.environ.get("CURATOR_IGNORE_RAY_HEAD_NODE", ""))
         self.last_run: Run | None = None
+        self.memory_limit: int | None = None
 
     @abstractmethod
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterable[Partition]:
@@ -133,12 +156,40 @@ class BaseExecutor(ABC):
         max_failed_fraction: float = 0.0,
         checkpoint: Checkpoint | None = None,
         rejects: Rejects | None = None,
+        memory_limit: int | str | None = None,
     ) -> list[Task]:
+        self.memory_limit = self._check_memory_limit(memory_limit)
+        stages = [StageCount(stage.name) for stage in plan.stages]
+        run = self.last_run = Run(
+            plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
+        )
         start = time.perf_counter()
-        run = Run(plan.name, type(self).__name__, [StageCount(stage.name) for stage in plan.stages])
-        self.last_run = run
+        shard = open_shard(plan, checkpoint)
+        try:
+            tasks = self._run_plan(plan, initial_tasks, run, shard, rejects)
+            run.seconds = time.perf_counter() - start
+            run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
+        except BaseException as error:
+            run.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            run.seconds = time.perf_counter() - start
+            record_failed_tasks(run)
+            _save(run, shard.checkpoint)
+        shard.complete()
+        return tasks
+
+    def _run_plan(
+        self,
+        plan: Plan,
+        initial_tasks: list[Task] | None,
+        run: Run,
+        shard: Shard,
+        rejects: Rejects | None,
+    ) -> list[Task]:
+        checkpoint = shard.checkpoint
         states = checkpoint.open(plan.stages) if checkpoint else {}
-        tasks = start_tasks(plan, initial_tasks, run)
+        tasks = shard.take(plan, start_tasks(plan, initial_tasks, run))
         _check_inputs_stay(plan, tasks)
         if checkpoint and plan.segments:
             sources = {one.id: list(one.tasks) for one in _partitions(plan.segments[0], tasks)}
@@ -147,17 +198,32 @@ class BaseExecutor(ABC):
             states[str(place)] = stage.before_run(states.get(str(place)))
         if checkpoint:
             checkpoint.keep_states(states)
-        for number, segment in enumerate(plan.segments):
+        stall_limit = self.config.get("stall_limit", STALL_LIMIT_S)
+        for number, stages in enumerate(plan.segments):
+            segment = tuple(replace(physical, stall_limit=stall_limit) for physical in stages)
             partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
-            tasks = self._run(number, segment, partitions, run, checkpoint)
-        run.seconds = time.perf_counter() - start
+            tasks = self._run_segment(number, segment, partitions, run, checkpoint)
+        for stage in plan.stages:
+            stage.after_run()
+        if rejects:
+            rejects.clear_up()
         if checkpoint:
             checkpoint.end()
-        run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         return tasks
 
-    def _run(
+    def _check_memory_limit(self, limit: int | str | None) -> int | None:
+        if limit is not None:
+            raise ContractError(
+                f"{type(self).__name__} keeps no memory_limit: Ray has a monitor of its own. Run on LocalExecutor, or "
+                "start Ray with RAY_memory_usage_threshold"
+            )
+        return None
+
+    def _most_held(self) -> int:
+        return HELD_BYTES if self.memory_limit is None else min(HELD_BYTES, self.memory_limit // 8)
+
+    def _run_segment(
         self,
         number: int,
         segment: tuple[PhysicalStage, ...],
@@ -165,13 +231,16 @@ class BaseExecutor(ABC):
         run: Run,
         checkpoint: Checkpoint | None,
     ) -> list[Task]:
-        earlier = [_done_before(number, one, checkpoint) for one in partitions] if checkpoint else []
-        kept = [one for one in earlier if one is not None]
+        kept = [one for one in partitions if checkpoint and checkpoint.has(number, one.id)]
         there = {one.index for one in kept}
         left = [one for one in partitions if one.index not in there]
+        if left and checkpoint:
+            checkpoint.forget_after(number)
         done = self.run_segment(segment, left) if left else iter(())
         try:
-            return _gathered(chain(kept, _recorded(number, done, checkpoint)), run)
+            return _gathered(
+                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint)), run, self._most_held()
+            )
         finally:
             if isinstance(done, Generator):
                 done.close()  # ends workers now: the traceback of an error would keep them
@@ -191,6 +260,10 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         for position, task in enumerate(initial_tasks):
             if not task.task_id:
                 task._set_task_id("0", position)
+        if twice := [name for name, times in Counter(task.task_id for task in initial_tasks).items() if times > 1]:
+            raise ContractError(
+                f"initial_tasks share the ids {twice[:3]}, after which files are named; give each its own"
+            )
         columns = getattr(initial_tasks[0], "get_columns", None)
         check_contract(plan.stages, columns=columns() if columns else None)
         return initial_tasks
@@ -210,6 +283,16 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         task._source_id, task._elided = task.get_source_id(), 0
     _check_columns_read(plan, tasks)
     return tasks
+
+
+def _save(run: Run, checkpoint: Checkpoint | None) -> None:
+    if checkpoint and checkpoint.is_open:
+        try:
+            run.save(checkpoint.path)
+        except OSError:
+            if run.error is None:
+                raise
+            logger.warning("the account of the run could not be written to %s", checkpoint.path, exc_info=True)
 
 
 def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
@@ -235,9 +318,11 @@ def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:
             check_inputs(paths)
 
 
-def _done_before(number: int, partition: Partition, checkpoint: Checkpoint) -> Partition | None:
-    found = checkpoint.find(number, partition.id)
-    return None if found is None else replace(partition, tasks=found[0], counts=found[1])
+def _loaded(number: int, kept: list[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
+    """What an earlier attempt made of partitions, one by one: all together may not fit into memory."""
+    for partition in kept if checkpoint else ():
+        tasks, counts = checkpoint.load(number, partition.id)  # type: ignore[union-attr]
+        yield replace(partition, tasks=tasks, counts=counts)
 
 
 def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
@@ -254,18 +339,25 @@ def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[P
     return [Partition(index, tasks[start : start + size]) for index, start in enumerate(starts)]
 
 
-def _gathered(done: Iterable[Partition], run: Run) -> list[Task]:
-    """Add up the accounts of the partitions and put their tasks into the order of the source."""
+def _gathered(done: Iterable[Partition], run: Run, most_held: int) -> list[Task]:
+    """Add up the accounts of the partitions and put their tasks into the order of the source.
+
+    Of documents beyond `most_held` bytes the data goes to files.
+    """
     tasks: dict[int, list[Task]] = {}
+    names: set[str] = set()
+    held = 0
     for partition in done:
-        for place, count in partition.counts.items():
-            run.stages[place].merge(count)
+        run.add(partition.id, partition.counts, len(partition.tasks), partition.lost)
         if partition.fatal:
             raise StageSetupError(partition.fatal)
-        if partition.lost:
-            run.failures.append(partition.lost)
-        else:
-            run.partitions_done += 1
+        for place, task in enumerate(partition.tasks):
+            if task.task_id in names:
+                run.imbalances.append(f"two tasks are called {task.task_id}: the files of one are those of the other")
+            names.add(task.task_id)
+            if isinstance(task, DocumentBatch):
+                held += task.nbytes
+                partition.tasks[place] = task if held <= most_held else task.on_disk()
         tasks[partition.index] = partition.tasks
     return [task for index in sorted(tasks) for task in tasks[index]]
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
-from collections import deque
 from collections.abc import Iterator
-from multiprocessing.connection import wait
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
-from nemo_curator.backends.base import MAX_ATTEMPTS, BaseExecutor, Partition, give_up
-from nemo_curator.backends.local_process import Process
+from nemo_curator.backends.base import BaseExecutor, Partition
+from nemo_curator.backends.cards import find_cards, places
+from nemo_curator.backends.local_schedule import Schedule
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
-from nemo_curator.backends.payload import dumps
-from nemo_curator.errors import ContractError, StageSetupError, WorkerDiedError
+from nemo_curator.errors import ContractError, StageSetupError
 from nemo_curator.pipeline.plan import PhysicalStage
-from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.utils.file_utils import parse_bytes_string_to_int
 
 
 class LocalExecutor(BaseExecutor):
@@ -37,16 +34,25 @@ class LocalExecutor(BaseExecutor):
         num_gpus: int | None = None,
     ):
         super().__init__(config, ignore_head_node)
+        if num_workers is not None and num_workers < 0:
+            raise ValueError(f"num_workers is {num_workers}; wanted a number of processes, or 0 for this one alone")
         self.num_workers = num_workers
         self.num_gpus = num_gpus
 
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
         cpus = count_cpus() if self.num_workers is None else self.num_workers
-        gpus = count_gpus() if self.num_gpus is None else self.num_gpus
-        steps = cut_into_steps(segment, max(cpus, 1), gpus)
+        cards = find_cards() if self.num_gpus is None else list(map(str, range(self.num_gpus)))
+        steps = cut_into_steps(segment, max(cpus, 1), len(cards))
         if cpus == 0:
             return _run_here(steps, partitions)
-        return _Schedule(steps, partitions, cpus).run()
+        return Schedule(steps, partitions, cpus, cards, self.memory_limit).run()
+
+    def _check_memory_limit(self, limit: int | str | None) -> int | None:
+        if limit is None:
+            return None
+        if self.num_workers == 0:
+            raise ContractError("memory_limit needs worker processes, which can be ended; num_workers=0 has none")
+        return parse_bytes_string_to_int(limit)
 
 
 def count_cpus() -> int:
@@ -54,13 +60,6 @@ def count_cpus() -> int:
     from loky import cpu_count
 
     return cpu_count()
-
-
-def count_gpus() -> int:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip()])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
 def cut_into_steps(segment: tuple[PhysicalStage, ...], cpus: int, gpus: int) -> list[Step]:
@@ -85,7 +84,7 @@ def _step(physical: PhysicalStage, cpus: int, gpus: int) -> Step:
     limits = [limit for limit in (physical.num_workers, physical.xenna_settings.get("num_workers_per_node")) if limit]
     if share:
         share = min(share, gpus)
-        limits.append(int(gpus / share))
+        limits.append(places(gpus, share))
     return Step([physical], granted, share, min(limits, default=None))
 
 
@@ -103,7 +102,10 @@ def _check_runtime_env(physical: PhysicalStage) -> None:
 
 
 def _run_here(steps: list[Step], partitions: list[Partition]) -> Iterator[Partition]:
-    worker = LocalWorker(steps)
+    # without a process of its own nothing can be ended
+    worker = LocalWorker(
+        [replace(step, physical=[replace(one, stall_limit=None) for one in step.physical]) for step in steps]
+    )
     if problem := worker.prepare_node():
         raise StageSetupError(problem)
     try:
@@ -113,114 +115,3 @@ def _run_here(steps: list[Step], partitions: list[Partition]) -> Iterator[Partit
             yield partition
     finally:
         worker.teardown()
-
-
-class _Schedule:
-    """Who runs what next: partitions far along go first, and no more CPUs are handed out than there are."""
-
-    def __init__(self, steps: list[Step], partitions: list[Partition], cpus: int):
-        self.steps = steps
-        self.waiting = [deque(partitions if step == 0 else ()) for step in range(len(steps))]
-        self.unfinished = len(partitions)
-        self.cpus = self.free_cpus = cpus
-        self.pickled = dumps(steps)
-        count = cpus if len(steps) > 1 else min(cpus, len(partitions))
-        self.processes = [Process(self.pickled, f"worker-{number}") for number in range(count)]
-        self.holders: list[list[Process]] = [[] for _ in steps]
-        self.running: dict[Process, Order] = {}
-
-    def run(self) -> Iterator[Partition]:
-        try:
-            self._prepare_node()
-            while self.unfinished:
-                self._hand_out()
-                for ready in wait(list(self.running)):  # type: ignore[arg-type]  # anything with fileno() will do
-                    done = self._take(cast("Process", ready))
-                    if done is not None:
-                        self.unfinished -= 1
-                        yield done
-            for process in self.processes:
-                process.finish()
-            for process in self.processes:
-                process.end(patience=60.0)
-        finally:
-            for process in self.processes:
-                process.end()
-
-    def _prepare_node(self) -> None:
-        stages = [stage for step in self.steps for physical in step.physical for stage in physical.stages]
-        if all(type(stage).setup_on_node is ProcessingStage.setup_on_node for stage in stages):
-            return
-        self.processes[0].send("prepare_node")
-        try:
-            problem = self.processes[0].receive()
-        except WorkerDiedError as error:
-            raise StageSetupError(f"a worker died in setup_on_node of {self.steps[0].name}: {error}") from error
-        if problem:
-            raise StageSetupError(problem)
-
-    def _hand_out(self) -> None:
-        for step in reversed(range(len(self.steps))):
-            while self.waiting[step]:
-                if self.steps[step].cpus > self.free_cpus:
-                    return  # wait for CPUs rather than start work further up: what waits here holds memory
-                process = self._process_for(step)
-                if process is None:
-                    break
-                self._start(process, step)
-            if len(self.waiting[step]) >= 2 * self.cpus and step > 0:
-                return
-
-    def _process_for(self, step: int) -> Process | None:
-        idle = [process for process in self.processes if process not in self.running]
-        holding = [process for process in idle if process in self.holders[step]]
-        limit = self.steps[step].max_workers
-        if limit is None or holding:
-            return next(iter(holding or idle), None)
-        return next(iter(idle), None) if len(self.holders[step]) < limit else None
-
-    def _start(self, process: Process, step: int) -> None:
-        order = Order(step, self.waiting[step].popleft())
-        if process not in self.holders[step]:
-            self.holders[step].append(process)
-        if share := self.steps[step].gpus:
-            order.gpus = _gpus_of(self.holders[step].index(process), share)
-        self.free_cpus -= self.steps[step].cpus
-        self.running[process] = order
-        process.send(order)
-
-    def _take(self, process: Process) -> Partition | None:
-        """Take what a process has done; returns the partition once it is through the last step."""
-        order = self.running.pop(process)
-        self.free_cpus += self.steps[order.step].cpus
-        try:
-            partition = process.receive()
-        except WorkerDiedError as error:
-            self._replace(process)
-            return self._try_again(order.step, order.partition, error)
-        if partition.fatal or partition.lost or order.step == len(self.steps) - 1:
-            return partition
-        partition.attempts = 0
-        self.waiting[order.step + 1].append(partition)
-        return None
-
-    def _replace(self, process: Process) -> None:
-        process.end()
-        new = Process(self.pickled, process.name)
-        self.processes[self.processes.index(process)] = new
-        for holders in self.holders:
-            if process in holders:
-                holders[holders.index(process)] = new
-
-    def _try_again(self, step: int, partition: Partition, error: WorkerDiedError) -> Partition | None:
-        partition.attempts += 1
-        if partition.attempts < MAX_ATTEMPTS:
-            self.waiting[step].appendleft(partition)
-            return None
-        return give_up(partition, self.steps[step].name, error)
-
-
-def _gpus_of(holder: int, share: float) -> list[int]:
-    if share < 1:
-        return [int(holder * share)]
-    return list(range(holder * int(share), (holder + 1) * int(share)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from loky.backend import get_context
 
-from nemo_curator.backends.local_worker import Order, work
+from nemo_curator.backends.local_worker import Order, Stalled, work
 from nemo_curator.backends.payload import dumps
 from nemo_curator.backends.threads import KEEP_MEMORY, ONE_THREAD
 from nemo_curator.errors import WorkerDiedError
@@ -19,16 +19,18 @@ from nemo_curator.errors import WorkerDiedError
 class Process:
     """A worker process. loky starts it, so a script needs no main guard and may define its classes anywhere."""
 
-    def __init__(self, steps: bytes, name: str):
+    def __init__(self, steps: bytes, name: str, *, keep_memory: bool = True):
         context = get_context("loky")
         self.name = name
+        self.orders = 0
         self._connection, theirs = context.Pipe()
-        settings = {**dict.fromkeys(ONE_THREAD, "1"), **KEEP_MEMORY}
+        settings = {**dict.fromkeys(ONE_THREAD, "1"), **(KEEP_MEMORY if keep_memory else {})}
         limits = {variable: value for variable, value in settings.items() if variable not in os.environ}
         self._process = context.Process(
             target=work, args=(theirs, steps, name, os.getpid()), name=name, daemon=True, env=limits
         )
         self._process.start()
+        self.pid: int = self._process.pid
         theirs.close()
 
     def fileno(self) -> int:
@@ -41,10 +43,13 @@ class Process:
 
     def receive(self) -> Any:
         try:
-            return pickle.loads(self._connection.recv_bytes())
-        except (EOFError, ConnectionResetError) as error:
+            answer = pickle.loads(self._connection.recv_bytes())
+        except (EOFError, OSError) as error:  # an answer that was cut off is an OSError
             self._process.join(5)
             raise WorkerDiedError(f"its worker process died: {_reason(self._process.exitcode)}") from error
+        if isinstance(answer, Stalled):
+            raise WorkerDiedError(f"its worker process was ended: {answer.problem}")
+        return answer
 
     def finish(self) -> None:
         """Ask the process to tear its stages down and end."""
@@ -54,12 +59,15 @@ class Process:
         """Wait this many seconds for a process that was asked to finish, then kill it."""
         self._connection.close()
         self._process.join(patience)
-        if self._process.is_alive() and self._process.pid:
-            os.kill(self._process.pid, signal.SIGKILL)  # loky's processes have no kill()
+        if self._process.is_alive():
+            os.kill(self.pid, signal.SIGKILL)  # loky's processes have no kill()
             self._process.join()
 
 
 def _reason(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return f"killed by {signal.Signals(-exit_code).name}"
+        try:
+            return f"killed by {signal.Signals(-exit_code).name}"
+        except ValueError:  # one of the real-time signals
+            return f"killed by signal {-exit_code}"
     return f"exit code {exit_code}"

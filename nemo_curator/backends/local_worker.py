@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from nemo_curator.backends import watchdog
 from nemo_curator.backends.base import NodeInfo, Partition, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.threads import use_threads
@@ -38,13 +40,21 @@ class Order:
 
     step: int
     partition: Partition
-    gpus: list[int] | None = None
+    gpus: list[str] | None = None
+
+
+@dataclass
+class Stalled:
+    """Comes in place of a partition, from a worker that then ends."""
+
+    problem: str
 
 
 def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
     """Run orders until the connection closes or there is none; "prepare_node" sets the machine up for all steps."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    watchdog.tell = lambda problem: connection.send_bytes(dumps(Stalled(problem)))
     try:
         worker = LocalWorker(loads(steps), name)
     except Exception as error:  # unpickling runs imports and the user's code
@@ -56,8 +66,8 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
                 connection.send_bytes(dumps(worker.prepare_node()))
             else:
                 connection.send_bytes(dump_partition(worker.run(order), worker.steps[order.step].name))
-    except EOFError:
-        pass
+    except (EOFError, ConnectionError):
+        pass  # the run is over
     finally:
         worker.teardown()
         connection.close()
@@ -76,18 +86,18 @@ class LocalWorker:
 
     def run(self, order: Order) -> Partition:
         if order.gpus is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, order.gpus))
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(order.gpus)
             self.metadata.allocation = order.gpus
         partition = order.partition
         for stage in self._stages[order.step]:
-            try:
-                os.environ.update((stage.physical.runtime_env or {}).get("env_vars", {}))
-                stage.setup(self.metadata)
-            except CuratorError as error:
-                partition.fatal = str(error)
-                return partition
-            use_threads(self.steps[order.step].cpus)
-            partition = stage.run(partition)
+            with _variables_of(stage.physical):
+                try:
+                    stage.setup(self.metadata)
+                except CuratorError as error:
+                    partition.fatal = str(error)
+                    return partition
+                use_threads(self.steps[order.step].cpus)
+                partition = stage.run(partition)
         return partition
 
     def prepare_node(self) -> str | None:
@@ -95,7 +105,8 @@ class LocalWorker:
         node = NodeInfo("local")
         try:
             for stage in (stage for stages in self._stages for stage in stages):
-                stage.setup_on_node(node, self.metadata)
+                with _variables_of(stage.physical):
+                    stage.setup_on_node(node, self.metadata)
         except CuratorError as error:
             return str(error)
         return None
@@ -103,6 +114,21 @@ class LocalWorker:
     def teardown(self) -> None:
         for stage in (stage for stages in self._stages for stage in stages):
             stage.teardown()
+
+
+@contextmanager
+def _variables_of(physical: PhysicalStage) -> Iterator[None]:
+    """The variables that a stage asks for, for it alone."""
+    values = (physical.runtime_env or {}).get("env_vars", {})
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _refuse(connection: Connection, problem: str) -> None:

@@ -25,7 +25,7 @@ class RayExecutor(BaseExecutor):
     A private cluster listens on loopback only and ends with the run. One at hand is never stopped.
     """
 
-    config_keys: ClassVar[frozenset[str]] = frozenset({"ignore_failures", "runtime_env"})
+    config_keys: ClassVar[frozenset[str]] = frozenset({"ignore_failures", "runtime_env", "stall_limit"})
 
     def __init__(self, config: dict[str, Any] | None = None, ignore_head_node: bool = False):
         super().__init__(config, ignore_head_node)

@@ -9,15 +9,21 @@ from typing import Any, cast
 
 import numpy as np
 
+from nemo_curator.backends.memory import free_device_memory, is_out_of_memory
 from nemo_curator.errors import ContractError, MissingExtraError
+from nemo_curator.ledger import pulse
 from nemo_curator.ledger.counts import StageCount, counting, describe
-from nemo_curator.ledger.rejects import Reject, rejected
+from nemo_curator.ledger.rejects import Reject, missing_rows, rejected
 from nemo_curator.stages.base import ProcessingStage, missing_inputs
 from nemo_curator.tasks.document import DocumentBatch, concat_batches
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import FailedTask, NoneTask, SentinelTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.performance_utils import StagePerfStats
+from nemo_curator.utils.retries import retrying
+
+STAGE_ATTEMPTS = 4
+"""How often a stage is called on a batch while a storage or service that it asks does not answer."""
 
 
 def run_chain(stages: list[ProcessingStage], tasks: Iterable[Task], counts: list[StageCount]) -> Iterator[Task]:
@@ -30,26 +36,39 @@ def run_chain(stages: list[ProcessingStage], tasks: Iterable[Task], counts: list
 
 def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
     """Yield what a stage makes of some tasks; an exception costs the rows that raised it and no others."""
-    rows = sum(task.num_items for task in tasks)
+    items = sum(task.num_items for task in tasks)
     rejects: list[Reject] | None = None if count.rejects is None else []
-    mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), rows_in=rows, rejects=rejects)
-    perf = StagePerfStats(stage.name, 0.0, 0.0, _megabytes(tasks), mine.rows_in)
+    size = _bytes(tasks)
+    mine = StageCount(
+        stage.name, calls=1, tasks_in=len(tasks), items_in=items, rows_in=items, bytes_in=size, rejects=rejects
+    )
+    perf = StagePerfStats(stage.name, 0.0, 0.0, size / 2**20, items)
     in_files = all(isinstance(task, FileGroupTask | SentinelTask) for task in tasks)
     out_files = in_files
+    kept: list[Task] = []
+    pulse.beat(stage.name)
     start = time.perf_counter()
     for made in _results(stage, tasks, mine):
         mine.seconds += time.perf_counter() - start
         mine.tasks_out += 1
-        mine.rows_out += made.num_items
+        mine.items_out += made.num_items
+        mine.bytes_out += _bytes([made])
         out_files = isinstance(made, FileGroupTask)
         perf.process_time = mine.seconds
         made.add_stage_perf(perf)
+        if rejects is not None and not in_files:
+            kept.append(made)
         yield made
+        pulse.beat(stage.name)
         start = time.perf_counter()
+    mine.rows_out = mine.items_out
     mine.seconds += time.perf_counter() - start
     perf.process_time = mine.seconds
     perf.custom_metrics.update(stage._consume_custom_metrics())
-    _settle(mine, in_files, out_files)
+    unsaid = _settle(mine, in_files, out_files)
+    if unsaid and rejects is not None:
+        source = _where(tasks[0])
+        rejects += [Reject(stage.name, stage.name, row, source=source) for row in missing_rows(tasks, kept, unsaid)]
     count.merge(mine)
 
 
@@ -59,10 +78,17 @@ def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -
         yield from run_stage(stage, group, count)
 
 
-def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> Iterator[Task]:
+def _results(
+    stage: ProcessingStage, tasks: list[Task], count: StageCount, attempts: int = STAGE_ATTEMPTS
+) -> Iterator[Task]:
     usable = []
     for task in tasks:
-        if stage.validate_input(task):
+        try:
+            is_valid = stage.validate_input(task)
+        except Exception as error:  # what a stage says of its inputs may be wrong, too
+            _set_aside(stage, task, error, count)
+            continue
+        if is_valid:
             usable.append(task)
         elif isinstance(task, DocumentBatch) and task.num_items == 0:
             yield task  # a batch without rows need not have columns: it passes by the stages that want them
@@ -70,10 +96,8 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
             _refuse(stage, task, count)
     if not usable:
         return
-    attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
     try:
-        with counting(attempt):
-            results = _call(stage, usable)
+        results, attempt = _call_steadily(stage, usable, count, attempts)
     except MissingExtraError:
         raise
     except Exception as error:  # whatever a user's function raises is set aside with its rows
@@ -87,9 +111,21 @@ def _results(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> It
             )
         elif result is not None and not isinstance(result, NoneTask):
             yield result
-        elif len(usable) == 1:
-            _reject(stage, usable[0], attempt)
     _take_reports(count, attempt)
+
+
+def _call_steadily(
+    stage: ProcessingStage, tasks: list[Task], count: StageCount, attempts: int
+) -> tuple[Any, StageCount]:
+    """Call the stage, again while what it asks does not answer; what it reports of attempts that fail is forgotten."""
+
+    def call() -> tuple[Any, StageCount]:
+        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
+        with counting(attempt):
+            # what an attempt has changed in place must not be there for the next
+            return _call(stage, [task.copy() if isinstance(task, DocumentBatch) else task for task in tasks]), attempt
+
+    return retrying(call, attempts=attempts)
 
 
 def _call(stage: ProcessingStage, tasks: list[Task]) -> list[Any] | Iterator[Any]:
@@ -151,28 +187,58 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
     """Try the parts of what failed, down to one row where the stage treats rows by themselves."""
     if len(tasks) > 1:
         for task in tasks:
-            yield from _results(stage, [task], count)
+            yield from _results(stage, [task], count, attempts=1)
         return
     task = tasks[0]
     rows = task.num_items
-    if stage.is_row_wise and isinstance(task, DocumentBatch) and rows > 1 and not isinstance(error, ContractError):
+    if isinstance(task, DocumentBatch) and rows > 1 and _may_be_cut(stage, error):
         half = rows // 2
         parts = [task.slice(0, half), task.slice(half, rows - half)]
-        made = [result for part in parts for result in _results(stage, [part], count)]
-        if made:
-            yield concat_batches(cast("list[DocumentBatch]", made))
+        yield from _together(task, [list(_results(stage, [part], count, attempts=1)) for part in parts])
         return
-    record = task.to_pyarrow().slice(0, 1).to_pylist()[0] if rows == 1 and isinstance(task, DocumentBatch) else None
+    _set_aside(stage, task, error, count)
+
+
+def _together(task: Task, parts: list[list[Task]]) -> Iterator[Task]:
+    """What a stage made of the parts of a task: one batch of batches, or all under names of their own."""
+    made = [result for part in parts for result in part]
+    if made and max(map(len, parts)) == 1 and all(isinstance(result, DocumentBatch) for result in made):
+        yield concat_batches(cast("list[DocumentBatch]", made))
+        return
+    for position, result in enumerate(made):
+        _identify(result, task, position, is_fanout=len(made) > 1)
+        yield result
+
+
+def _set_aside(stage: ProcessingStage, task: Task, error: Exception, count: StageCount) -> None:
     _reject(stage, task, count, f"{type(error).__name__}: {error}")
-    count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=max(rows, 1)))
+    rows = max(task.num_items, 1)
+    record = _only_row(task) if rows == 1 and isinstance(task, DocumentBatch) else None
+    count.add_failure(describe(stage.name, error, source=_where(task), record=record, rows=rows))
+
+
+def _only_row(batch: DocumentBatch) -> Any:
+    try:
+        return batch.to_pyarrow().slice(0, 1).to_pylist()[0]
+    except Exception:  # a frame may hold objects that Arrow does not know; they are in the error's own words
+        return None
+
+
+def _may_be_cut(stage: ProcessingStage, error: Exception) -> bool:
+    if is_out_of_memory(error):
+        free_device_memory()
+        return stage.is_row_wise or stage.resources.requires_gpu
+    return stage.is_row_wise and not isinstance(error, ContractError)
 
 
 def _reject(stage: ProcessingStage, task: Task, count: StageCount, error: str | None = None) -> None:
     """Keep the rows of a task that did not come through, where somebody wants them."""
     if count.rejects is not None and isinstance(task, DocumentBatch):
-        none = np.zeros(task.num_items, dtype=bool)
-        rows = rejected(task, none, None)
-        count.rejects += [Reject(stage.name, stage.name, row, None, error, _where(task)) for row, _ in rows]
+        try:
+            rows: list[Any] = [row for row, _ in rejected(task, np.zeros(task.num_items, dtype=bool), None)]
+        except Exception as problem:  # as above
+            rows = [f"{type(problem).__name__}: {problem}"] * task.num_items
+        count.rejects += [Reject(stage.name, stage.name, row, None, error, _where(task)) for row in rows]
 
 
 def _refuse(stage: ProcessingStage, task: Task, count: StageCount) -> None:
@@ -209,9 +275,11 @@ def _identify(made: Any, parent: Task, position: int, *, is_fanout: bool) -> Non
     made._stage_perf = list(perf)
 
 
-def _settle(count: StageCount, in_files: bool, out_files: bool) -> None:
-    """Work out the rows of a stage that turns files into rows or rows into files, and those it dropped unsaid."""
+def _settle(count: StageCount, in_files: bool, out_files: bool) -> int:
+    """Work out the rows of a stage that turns files into rows or rows into files; returns those it dropped unsaid."""
     accounted = count.rows_dropped + count.rows_failed
+    count.bytes_in += count.bytes_read
+    count.bytes_out += count.bytes_written
     if count.rows_seen is not None:
         count.rows_in = count.rows_seen
     elif in_files and not out_files:
@@ -223,7 +291,10 @@ def _settle(count: StageCount, in_files: bool, out_files: bool) -> None:
     if count.imbalance < 0 and count.rows_seen is None:
         count.rows_added = -count.imbalance
     elif count.imbalance > 0 and not (count.dropped or count.rows_seen or count.rows_written):
-        count.dropped[count.stage] = count.imbalance
+        unsaid = count.imbalance
+        count.dropped[count.stage] = unsaid
+        return unsaid
+    return 0
 
 
 def _take_reports(count: StageCount, attempt: StageCount) -> None:
@@ -231,6 +302,8 @@ def _take_reports(count: StageCount, attempt: StageCount) -> None:
     for failure in attempt.failures:
         count.failures.append(failure)
     count.failed.update(attempt.failed)
+    for name in ("rows_joined", "unread", "bytes_read", "bytes_written"):
+        setattr(count, name, getattr(count, name) + getattr(attempt, name))
     if count.rejects is not None:
         count.rejects.extend(attempt.rejects or [])
     for name in ("rows_seen", "rows_written"):
@@ -246,5 +319,5 @@ def _where(task: Task) -> str:
     return f"{', '.join(map(str, files))}{f' {part}' if part else ''}" if files else task.task_id or repr(task)
 
 
-def _megabytes(tasks: list[Task]) -> float:
-    return sum(getattr(task, "nbytes", 0) for task in tasks) / 2**20
+def _bytes(tasks: list[Task]) -> int:
+    return sum(getattr(task, "nbytes", 0) for task in tasks)

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
-import fsspec
-
 from nemo_curator.errors import CheckpointError
 from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
-from nemo_curator.ledger.stored_tasks import load_tasks, outputs_exist, remove_outputs, store_tasks
+from nemo_curator.ledger.stored_tasks import are_there, load_tasks, output_storages, remove_outputs, store_tasks
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.file_utils import make_folder
+from nemo_curator.utils.storage import ask, is_local, locate
+from nemo_curator.utils.whole_files import put, remove_leftovers
 
 FLUSH_S = 2.0
 """How long finished partitions wait before they are written where files cannot be appended to."""
@@ -38,25 +39,34 @@ class Checkpoint:
             raise ValueError(f"on_change is 'error' or 'redo', not {on_change!r}")
         self.path = os.fspath(path)
         self.on_change = on_change
-        self._fs, self._folder = fsspec.core.url_to_fs(self.path)
+        self._fs, self._folder = locate(self.path)
         self._records: dict[tuple[int, str], dict[str, Any]] = {}
         self._waiting: list[str] = []
         self._attempt = self._part = 0
+        self.is_open = False
         self._flushed = time.monotonic()
 
     def open(self, stages: Sequence[ProcessingStage]) -> dict[str, Any]:
         """Read what earlier attempts did; returns what the stages of the first attempt left for its successors."""
         now = [describe_stage(stage) for stage in stages]
-        self._fs.makedirs(self._folder, exist_ok=True)
+        make_folder(self.path)
+        self._fs.invalidate_cache()
+        for folder in (self.path, f"{self.path}/tasks"):
+            remove_leftovers(folder)
+        self._storages = output_storages(stages)
         earlier = self._read_json("run.json") or {}
         if changes := changed_settings(earlier.get("stages", now), now):
             self._refuse(f"the pipeline has changed: {'; '.join(changes[:3])}")
             earlier = {}
+            self._read_records(was_ended=False)
+            self._drop(list(self._records))
             self._forget()
         self._attempt = int(earlier.get("attempts", 0)) + 1
         self._read_records(was_ended=bool(earlier.get("ended")))
+        self.flush()  # before run.json says that the run is under way: what got another chance keeps it
         self._run = {"stages": now, "states": earlier.get("states", {}), "attempts": self._attempt, "ended": False}
         self._write_json("run.json", self._run)
+        self.is_open = True
         return dict(self._run["states"])
 
     def keep_states(self, states: dict[str, Any]) -> None:
@@ -75,15 +85,21 @@ class Checkpoint:
         names = [path for one in [*changed, *gone] for path, *_ in known[one]["input"]]
         what = f"{len(changed)} partitions have changed and {len(gone)} are gone"
         self._refuse(f"the input has changed ({what}): {', '.join(map(str, names[:3]))}")
-        for one in [*changed, *gone]:
-            remove_outputs(self._records.pop((0, one)))
-        self._records = {key: record for key, record in self._records.items() if key[0] == 0}
+        self._drop([(0, one) for one in [*changed, *gone]])
+        self.forget_after(0)
 
-    def find(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]] | None:
-        """What an earlier attempt made of a partition, if its outputs are still there."""
+    def forget_after(self, segment: int) -> None:
+        """Forget what was made of this segment, for some of it is made anew: what follows a barrier saw all of it."""
+        self._drop([key for key in self._records if key[0] > segment])
+
+    def has(self, segment: int, partition: str) -> bool:
+        """Whether an earlier attempt has finished a partition, and what it made is still there."""
         record = self._records.get((segment, partition))
-        if record is None or not outputs_exist(record["tasks"]):
-            return None
+        return record is not None and are_there(record["tasks"], self._fs, self._folder, self._storages)
+
+    def load(self, segment: int, partition: str) -> tuple[list[Task], dict[int, StageCount]]:
+        """What an earlier attempt made of a partition."""
+        record = self._records[segment, partition]
         counts = {int(place): _count(saved) for place, saved in record["counts"].items()}
         return load_tasks(record["tasks"], self._fs, self._folder), counts
 
@@ -100,18 +116,20 @@ class Checkpoint:
             "counts": {place: _saved(count) for place, count in counts.items()},
         }
         self._waiting.append(json.dumps(record))
-        if self._is_local() or time.monotonic() - self._flushed > FLUSH_S:
+        if is_local(self._fs) or time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
         if not self._waiting:
             return
         data = "".join(f"{line}\n" for line in self._waiting).encode()
-        if self._is_local():
+        if is_local(self._fs):
             with self._fs.open(f"{self._folder}/done-{self._attempt:04}.jsonl", "ab") as file:
                 file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         else:
-            self._fs.pipe_file(f"{self._folder}/done-{self._attempt:04}-{self._part:06}.jsonl", data)
+            put(self._fs, f"{self._folder}/done-{self._attempt:04}-{self._part:06}.jsonl", data)
             self._part += 1
         self._waiting, self._flushed = [], time.monotonic()
 
@@ -121,15 +139,25 @@ class Checkpoint:
         self._write_json("run.json", {**self._run, "ended": True})
 
     def _read_records(self, *, was_ended: bool) -> None:
-        names = sorted(name for name in self._fs.ls(self._folder, detail=False) if "/done-" in name)
-        for line in (line for name in names for line in self._fs.cat_file(name).splitlines()):
+        names = self._names()
+        for line in (line for name in names for line in ask(self._fs, "cat_file", name).splitlines()):
             try:
                 record = json.loads(line)
             except ValueError:
                 continue  # cut off when the run was ended: the partition is done again
-            self._records[record["segment"], record["id"]] = record
+            for segment, partition in record.get("forgotten", []):
+                self._records.pop((segment, partition), None)
+            if "id" in record:
+                self._records[record["segment"], record["id"]] = record
         if was_ended:  # what failed in a run that came to its end gets another chance
-            self._records = {key: record for key, record in self._records.items() if not _failed(record)}
+            self._drop([key for key, record in self._records.items() if _failed(record)])
+
+    def _drop(self, keys: list[tuple[int, str]]) -> None:
+        """Forget records, in later attempts too, and delete the files that were written."""
+        if keys:
+            for key in keys:
+                remove_outputs(self._records.pop(key), self._storages)
+            self._waiting.append(json.dumps({"forgotten": keys}))
 
     def _refuse(self, what: str) -> None:
         if self.on_change == "error":
@@ -139,26 +167,31 @@ class Checkpoint:
             )
 
     def _forget(self) -> None:
-        for name in self._fs.ls(self._folder, detail=False):
-            if "/done-" in name:
-                self._fs.rm_file(name)
+        self._waiting = []
+        for name in self._names():
+            ask(self._fs, "rm_file", name)
 
-    def _is_local(self) -> bool:
-        return "file" in self._fs.protocol if isinstance(self._fs.protocol, tuple) else self._fs.protocol == "file"
+    def _names(self) -> list[str]:
+        """The files of records, in the order they were written."""
+        try:
+            names = ask(self._fs, "ls", self._folder, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if name.rpartition("/")[2].startswith("done-"))
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
+        path = f"{self._folder}/{name}"
         try:
-            return json.loads(self._fs.cat_file(f"{self._folder}/{name}"))
+            return json.loads(ask(self._fs, "cat_file", path))
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} is damaged ({error}); delete the folder, or give another checkpoint_path"
+            ) from error
 
     def _write_json(self, name: str, value: dict[str, Any]) -> None:
-        data = json.dumps(value, indent=1).encode()
-        if not self._is_local():
-            self._fs.pipe_file(f"{self._folder}/{name}", data)
-            return
-        self._fs.pipe_file(f"{self._folder}/.writing-{name}", data)
-        self._fs.mv(f"{self._folder}/.writing-{name}", f"{self._folder}/{name}")
+        put(self._fs, f"{self._folder}/{name}", json.dumps(value, indent=1).encode())
 
 
 def _failed(record: dict[str, Any]) -> bool:

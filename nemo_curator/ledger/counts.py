@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 import traceback
 from collections import Counter
@@ -11,7 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
+from nemo_curator.utils.retries import is_unreachable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 SAMPLES = 20
 """How many failures a stage keeps with their text, for each source partition; all are counted."""
 
+_SIGNATURE = re.compile(
+    r"(?i)([?&](?:sig|signature|token|key|x-amz-(?:signature|credential|security-token)))=[^&\s'\"]+"
+)
 _excerpt = reprlib.Repr()
 _excerpt.maxstring = _excerpt.maxother = 200
 
@@ -42,23 +48,40 @@ class Failure:
         return f"{self.stage}: {self.error}: {self.message} ({self.source}{record})"
 
 
+_SUMS: tuple[str, ...] = ("calls", "tasks_in", "tasks_out", "items_in", "items_out", "rows_in", "rows_out")
+_SUMS += ("rows_added", "rows_joined", "bytes_in", "bytes_out", "unread", "seconds")
+
+
 @dataclass
 class StageCount:
-    """Rows of one stage: what went in, what came out, and what became of the rest."""
+    """Rows of one stage: what went in, what came out, and what became of the rest.
+
+    Items are what the tasks themselves hold, such as the files that a reader gets; bytes are those of the data in
+    memory, or of what was read from files and written to them.
+    """
 
     stage: str
     calls: int = 0
     tasks_in: int = 0
     tasks_out: int = 0
+    items_in: int = 0
+    items_out: int = 0
     rows_in: int = 0
     rows_out: int = 0
     rows_added: int = 0
+    rows_joined: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    unread: int = 0
+    """Sources that could not be read to their end, because the storage they are in failed."""
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     rows_seen: int | None = None
     rows_written: int | None = None
+    bytes_read: int = 0
+    bytes_written: int = 0
     rejects: list[Reject] | None = None
     """Rows that did not come through; None where nobody wants them."""
 
@@ -73,11 +96,12 @@ class StageCount:
     @property
     def imbalance(self) -> int:
         """Rows that went in, or were added, and neither came out nor were accounted for."""
-        return self.rows_in + self.rows_added - self.rows_out - self.rows_dropped - self.rows_failed
+        gone = self.rows_dropped + self.rows_failed + self.rows_joined
+        return self.rows_in + self.rows_added - self.rows_out - gone
 
     def merge(self, other: StageCount) -> None:
         """Add the counts of another call of the same stage. Reports still open are not carried over."""
-        for name in ("calls", "tasks_in", "tasks_out", "rows_in", "rows_out", "rows_added", "seconds"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dropped.update(other.dropped)
         self.failed.update(other.failed)
@@ -130,28 +154,55 @@ def dropped(
         count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
 
 
-def seen(rows: int) -> None:
-    """Report records found in a source, whatever becomes of them."""
+def joined(rows: int) -> None:
+    """Report rows that are no rows of their own any more, because what they held is now part of another."""
+    count = _open.get()
+    if count is not None:
+        count.rows_joined += rows
+
+
+def seen(rows: int, nbytes: int = 0) -> None:
+    """Report records found in a source, whatever becomes of them, and the bytes that they took there."""
+    pulse.beat()
     count = _open.get()
     if count is not None:
         count.rows_seen = (count.rows_seen or 0) + rows
+        count.bytes_read += nbytes
 
 
-def written(rows: int) -> None:
-    """Report rows that are safely in a file."""
+def cut_short(error: Exception, *, source: str, rows: int = 1) -> None:
+    """Report a source that ends early: it is damaged, or its storage fails and with it the run, whatever is allowed.
+
+    `rows` are those that are known to be missing.
+    """
+    seen(rows)
+    failed(error, source=source, rows=rows)
+    count = _open.get()
+    if count is not None and is_unreachable(error):
+        count.unread += 1
+
+
+def written(rows: int, nbytes: int = 0) -> None:
+    """Report rows that are safely in a file, and its bytes."""
     count = _open.get()
     if count is not None:
         count.rows_written = (count.rows_written or 0) + rows
+        count.bytes_written += nbytes
+
+
+def without_login(text: str) -> str:
+    """A text in which URLs hold neither name nor password, and no signature."""
+    return _SIGNATURE.sub(r"\1=…", re.sub(r"://[^/@\s]+@", "://", text))
 
 
 def describe(stage: str, error: BaseException, *, source: str, record: Any = None, rows: int = 1) -> Failure:
     """Put an exception into words, for it may not survive the way to another process."""
     return Failure(
         stage=stage,
-        source=source,
+        source=without_login(source),
         error=type(error).__name__,
-        message=str(error),
+        message=without_login(str(error)),
         record="" if record is None else _excerpt.repr(record),
         rows=rows,
-        details="".join(traceback.format_exception(error)[-8:]),
+        details=without_login("".join(traceback.format_exception(error)[-8:])),
     )

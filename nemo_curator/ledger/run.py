@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+import pyarrow as pa
+
+from nemo_curator import __version__
 from nemo_curator.errors import LedgerError, RunFailedError
 from nemo_curator.ledger.counts import Failure, StageCount
+from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
 
+LEDGER, PARTITIONS = "ledger.json", "ledger.parquet"
 _COLUMNS = ("stage", "rows in", "rows out", "dropped", "failed", "seconds")
 
 
@@ -22,10 +35,22 @@ class Run:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     """Partitions that were lost as a whole: their worker died too often."""
+    settings: list[dict[str, str]] = field(default_factory=list)
+    """Every setting of every stage, in words; secrets are left out."""
+    started: float = field(default_factory=time.time)
+    error: str | None = None
+    """Why the run did not end well."""
+    by_partition: PartitionCounts = field(default_factory=PartitionCounts, repr=False)
+    imbalances: list[str] = field(default_factory=list)
 
     @property
     def rows_failed(self) -> int:
         return sum(stage.rows_failed for stage in self.stages)
+
+    @property
+    def unread(self) -> int:
+        """Sources that could not be read to their end."""
+        return sum(stage.unread for stage in self.stages)
 
     @property
     def failed_fraction(self) -> float:
@@ -41,28 +66,36 @@ class Run:
                 total[by] = total.get(by, 0) + rows
         return total
 
+    def add(self, partition: str, counts: dict[int, StageCount], tasks: int, lost: Failure | None = None) -> None:
+        """Take the account of a partition, and note where it does not balance."""
+        for place, count in counts.items():
+            self.stages[place].merge(count)
+        self.by_partition.add(partition, counts, is_lost=lost is not None)
+        if lost is None:
+            self.partitions_done += 1
+            self.imbalances += imbalances(partition, counts, tasks)
+        else:
+            self.failures.append(lost)
+
     def check(self, max_failed_fraction: float = 0.0) -> None:
         """Raise if rows are unaccounted for, or if more failed than allowed."""
-        for stage in self.stages:
-            if stage.imbalance:
-                raise LedgerError(
-                    f"{stage.stage}: {stage.rows_in} rows in and {stage.rows_added} added, but {stage.rows_out} out, "
-                    f"{stage.rows_dropped} dropped and {stage.rows_failed} failed: {stage.imbalance} unaccounted for"
-                )
+        if wrong := [*self.imbalances, *(explain_imbalance(stage) for stage in self.stages if stage.imbalance)]:
+            more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise LedgerError("; ".join(wrong[:3]) + more)
         if self.partitions_done + len(self.failures) != self.partitions:
             raise LedgerError(
                 f"{self.partitions} source partitions went in, {self.partitions_done} came back and "
                 f"{len(self.failures)} are known to have failed"
             )
-        failures = self.failures + [failure for stage in self.stages for failure in stage.failures]
-        if self.failures or self.failed_fraction > max_failed_fraction:
-            raise RunFailedError(self._explain(failures))
+        if self.failures or self.unread or self.failed_fraction > max_failed_fraction:
+            raise RunFailedError(self._explain())
 
     def table(self) -> str:
         """The account as text, one line a stage."""
         rows = [_COLUMNS]
         for stage in self.stages:
-            drops = ", ".join(f"{rows} {by}" for by, rows in stage.dropped.items() if by != stage.stage)
+            gone = {**stage.dropped, **({"joined": stage.rows_joined} if stage.rows_joined else {})}
+            drops = ", ".join(f"{rows} {by}" for by, rows in gone.items() if by != stage.stage)
             rows.append(
                 (
                     stage.stage,
@@ -76,8 +109,52 @@ class Run:
         widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
-    def _explain(self, failures: list[Failure]) -> str:
+    def partition_table(self) -> pa.Table:
+        """The account of every source partition: a row for each partition and stage."""
+        return self.by_partition.table([stage.stage for stage in self.stages])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The account as plain values, with what it takes to run it again."""
+        return {
+            "pipeline": self.pipeline,
+            "executor": self.executor,
+            "curator": __version__,
+            "python": platform.python_version(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "seconds": self.seconds,
+            "error": self.error,
+            "partitions": {"in": self.partitions, "done": self.partitions_done, "lost": len(self.failures)},
+            "stages": [_plain(stage) for stage in self.stages],
+            "failures": [asdict(failure) for failure in self.all_failures()],
+            "settings": self.settings,
+        }
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the account to a folder or URL: the run as `ledger.json`, every partition as `ledger.parquet`."""
+        import pyarrow.parquet as pq
+
+        fs, place = locate(os.fspath(folder))
+        put(fs, f"{place}/{LEDGER}", json.dumps(self.to_dict(), indent=1).encode())
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.partition_table(), sink, compression="zstd")
+        put(fs, f"{place}/{PARTITIONS}", sink.getvalue().to_pybytes())
+
+    def all_failures(self) -> Iterator[Failure]:
+        """Lost partitions, then samples of the records that failed in each stage."""
+        yield from self.failures
+        for stage in self.stages:
+            yield from stage.failures
+
+    def _explain(self) -> str:
         lost = f" and {len(self.failures)} of {self.partitions} source partitions" if self.failures else ""
+        unread = f"; {self.unread} sources could not be read to their end" if self.unread else ""
+        failures = list(self.all_failures())
         shown = "".join(f"\n  {failure}" for failure in failures[:5])
         more = "\n  …" if len(failures) > 5 else ""
-        return f"{self.rows_failed} rows{lost} failed; what was written stays.{shown}{more}"
+        return f"{self.rows_failed} rows{lost} failed{unread}; what was written stays.{shown}{more}"
+
+
+def _plain(stage: StageCount) -> dict[str, Any]:
+    internal = ("failures", "rejects", "rows_seen", "rows_written", "bytes_read", "bytes_written")
+    plain = {name: value for name, value in vars(stage).items() if name not in internal}
+    return {**plain, "dropped": dict(stage.dropped), "failed": dict(stage.failed)}

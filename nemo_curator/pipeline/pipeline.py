@@ -69,6 +69,7 @@ class Pipeline:
         on_change: OnChange = "error",
         rejected_path: str | os.PathLike | None = None,
         rejected_sample: int | None = None,
+        memory_limit: int | str | None = None,
     ) -> list[Task]:
         """Run the stages and return what the last one made.
 
@@ -82,6 +83,10 @@ class Pipeline:
 
         `rejected_path` is a folder or URL for the rows that were dropped or failed, as JSONL with the stage, the
         filter, the score or the error; `rejected_sample` bounds them for each partition, filter and kind of error.
+
+        `memory_limit`, in bytes or as text ("8GiB"), is what the script and its workers may use together on
+        LocalExecutor. It is measured all the time: fewer partitions run at once, and one that needs more by itself is
+        given up and reported.
         """
         executor = executor or _default_executor()
         execute_plan = getattr(executor, "execute_plan", None)
@@ -95,6 +100,7 @@ class Pipeline:
                 initial_tasks,
                 max_failed_fraction=max_failed_fraction,
                 checkpoint=checkpoint,
+                memory_limit=memory_limit,
                 rejects=None if rejected_path is None else Rejects(os.fspath(rejected_path), rejected_sample),
             )
         finally:

@@ -24,6 +24,8 @@ class PhysicalStage:
 
     first: int
     stages: tuple[ProcessingStage, ...]
+    stall_limit: float | None = None
+    """After how many seconds without progress a worker that runs this is given up."""
 
     @property
     def name(self) -> str:

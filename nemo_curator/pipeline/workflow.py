@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nemo_curator.ledger.run import Run
     from nemo_curator.tasks.tasks import Task
 
 
@@ -17,6 +18,16 @@ class WorkflowRunResult:
     workflow_name: str
     pipeline_tasks: dict[str, list[Task]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    """What happened to every row, for each of the pipelines."""
+
+    def add_run(self, name: str, run: Run | None) -> None:
+        if run is not None:
+            self.runs[name] = run
+
+    def table(self) -> str:
+        """The accounts of the pipelines as text."""
+        return "\n\n".join(f"{name}\n{run.table()}" for name, run in self.runs.items())
 
     def add_pipeline_tasks(self, name: str, tasks: list[Task] | None) -> None:
         self.pipeline_tasks[name] = list(tasks or [])

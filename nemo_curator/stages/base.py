@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
+from nemo_curator.ledger import pulse
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.tasks import Task
 
@@ -110,6 +111,9 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         What it returns goes into the checkpoint, as JSON; the attempt that continues the run gets it as `earlier`.
         """
 
+    def after_run(self) -> None:
+        """Once, where the run was started, when every partition has ended, with or without failures."""
+
     def num_workers(self) -> int | None:
         """How many workers run this stage; None lets the executor decide."""
         return None
@@ -179,10 +183,11 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         }
 
     def _log_metric(self, name: str, value: float) -> None:
-        """Attach a number to the statistics of the call that is running."""
+        """Attach a number to the statistics of the call that is running. It is a sign of life, too."""
         self._log_metrics({name: value})
 
     def _log_metrics(self, metrics: dict[str, float]) -> None:
+        pulse.beat()
         self.__dict__.setdefault("_custom_metrics", {}).update(metrics)
 
     @contextmanager

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from typing import Any, Literal, TypeVar
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nemo_curator.errors import StorageError
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -18,6 +18,7 @@ from nemo_curator.tasks.sentinels import EmptyTask
 from nemo_curator.utils.file_utils import infer_dataset_name_from_path, parse_bytes_string_to_int
 from nemo_curator.utils.find_files import Found, compression_of, each, find_input_files, with_sizes
 from nemo_curator.utils.hash_utils import get_deterministic_hash
+from nemo_curator.utils.storage import open_bytes
 
 T = TypeVar("T")
 DEFAULT_BLOCK_BYTES = 16 * 2**20
@@ -131,15 +132,19 @@ def byte_ranges(size: int, most: int) -> list[tuple[int, int]]:
 
 
 def row_group_runs(path: str, most: int, storage_options: dict[str, Any] | None = None) -> list[list[int]]:
-    """Cut the row groups of a Parquet file into runs of at most `most` compressed bytes."""
+    """Cut the row groups of a Parquet file into runs of at most about `most` bytes of it."""
     try:
-        with fsspec.open(path, "rb", **(storage_options or {})) as file:
+        with open_bytes(path, storage_options) as file:
             footer = pq.ParquetFile(file).metadata
-    except (OSError, pa.ArrowException):
+            length = max(file.seek(0, 2) - footer.serialized_size, 0)
+    except StorageError:
+        raise  # cut in another way the file would be other partitions
+    except (OSError, ValueError, pa.ArrowException):
         return []  # its reader will say what is wrong with it
-    groups = [footer.row_group(at) for at in range(footer.num_row_groups)]
-    sizes = [sum(group.column(at).total_compressed_size for at in range(group.num_columns)) for group in groups]
-    return pack(enumerate(sizes), most)
+    # not from footer.row_group(at).column(at): in a damaged footer that ends the process
+    sizes = [max(footer.row_group(at).total_byte_size, 0) for at in range(footer.num_row_groups)]
+    total = max(sum(sizes), 1)
+    return pack(((at, length * size // total) for at, size in enumerate(sizes)), most)
 
 
 def common_folder(folders: Iterable[str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import tempfile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -144,6 +147,13 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return self._like(self._frame.iloc[start : start + length])
         return self._rows(lambda table: table.slice(start, length), lambda text, _: text.slice(start, length))
 
+    def take(self, rows: np.ndarray) -> DocumentBatch:
+        """The rows at these places, in this order; a row may come several times."""
+        if self._frame is not None:
+            return self._like(self._frame.iloc[rows].reset_index(drop=True))
+        places = pa.array(rows)
+        return self._rows(lambda table: table.take(places), lambda text, array: text.take(rows, array))
+
     def select(self, names: list[str]) -> DocumentBatch:
         """Keep these columns, in this order."""
         if self._frame is not None:
@@ -161,6 +171,27 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return None
         return self._absent.column(name).to_numpy()
 
+    def digest(self) -> str:
+        """The same for the same documents."""
+        return hashlib.sha256(_to_ipc(self.to_pyarrow()) or b"").hexdigest()
+
+    def copy(self) -> DocumentBatch:
+        """The same documents, to be changed in place without changing these."""
+        new = copy.copy(self)
+        new._texts, new._metadata, new._stage_perf = dict(self._texts), dict(self._metadata), list(self._stage_perf)
+        if self._frame is not None:
+            new._frame = self._frame.copy(deep=False)
+        return new
+
+    def on_disk(self, folder: str | None = None) -> DocumentBatch:
+        """The same batch with its data in a file that is mapped into memory, and gone when nobody uses it any more."""
+        if self._frame is not None:
+            return self
+        new = copy.copy(self)
+        new._texts = {}
+        new._table = _mapped(self._table, folder)
+        return new
+
     def _rows(self, of_table: Callable[[pa.Table], pa.Table], of_text: Callable) -> DocumentBatch:
         new = self._like(None)
         new._table = of_table(self._table)
@@ -170,7 +201,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
 
     def _like(self, data: pd.DataFrame | None) -> DocumentBatch:
         new = type(self)(self.dataset_name, data, list(self._stage_perf), dict(self._metadata), task_id=self.task_id)
-        new._source_id = self._source_id
+        new._source_id, new._elided = self._source_id, self._elided
         new._outside, new._absent = self._outside, self._absent
         return new
 
@@ -286,6 +317,14 @@ def _for_frame(values: Values) -> Any:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values.to_pandas().to_numpy()
     return values
+
+
+def _mapped(table: pa.Table, folder: str | None) -> pa.Table:
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".arrow") as file:
+        with pa.ipc.new_file(file, table.schema) as stream:
+            stream.write_table(table)
+        file.flush()
+        return pa.ipc.open_file(pa.memory_map(file.name)).read_all()
 
 
 def _to_ipc(table: pa.Table | None) -> bytes | pa.Buffer | None:

@@ -134,6 +134,10 @@ class TextColumn:
         mask = np.asarray(mask, bool)
         return self._rows(self.array.filter(pa.array(mask)) if array is None else array, mask)
 
+    def take(self, rows: np.ndarray, array: pa.Array | pa.ChunkedArray | None = None) -> TextColumn:
+        """The texts at these places, in this order; `array` is as for `filter`."""
+        return self._rows(self.array.take(pa.array(rows)) if array is None else array, rows)
+
     def slice(self, start: int, length: int | None = None) -> TextColumn:
         array = self.array.slice(start, length)
         return self._rows(array, slice(start, start + len(array)))

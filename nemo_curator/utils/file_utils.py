@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -11,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import fsspec
-
 from nemo_curator.errors import InputError
-from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.find_files import Found, find_files, has_extension, local_path, with_sizes
+from nemo_curator.utils.client_utils import is_remote_url, local_path
+from nemo_curator.utils.find_files import Found, each, find_files, has_extension, with_sizes
+from nemo_curator.utils.storage import OBJECT_STORES, ask, kind_of, locate, open_bytes
+from nemo_curator.utils.whole_files import put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def get_default_file_extensions(filetype: str) -> list[str]:
 
 def get_fs(path: str, storage_options: dict[str, Any] | None = None) -> AbstractFileSystem:
     """The file system of a path or URL."""
-    return fsspec.core.url_to_fs(os.fspath(path), **(storage_options or {}))[0]
+    return locate(os.fspath(path), storage_options)[0]
 
 
 def get_all_file_paths_under(
@@ -70,8 +71,8 @@ def is_not_empty(
     path: str, fs: AbstractFileSystem | None = None, storage_options: dict[str, Any] | None = None
 ) -> bool:
     """Whether there is a folder at the path, with something in it."""
-    fs = fs or get_fs(path, storage_options)
-    return bool(fs.isdir(path) and fs.ls(path, detail=False))
+    fs, place = _there(path, fs, storage_options)
+    return kind_of(fs, place) == "directory" and bool(ask(fs, "ls", place, detail=False))
 
 
 def delete_dir(path: str, fs: AbstractFileSystem | None = None, storage_options: dict[str, Any] | None = None) -> None:
@@ -79,9 +80,13 @@ def delete_dir(path: str, fs: AbstractFileSystem | None = None, storage_options:
     if fs is None and not is_remote_url(path):
         _delete_here(local_path(path))
         return
-    fs = fs or get_fs(path, storage_options)
-    if fs.isdir(path):
-        fs.rm(path, recursive=True)
+    fs, place = _there(path, fs, storage_options)
+    if kind_of(fs, place) != "directory":
+        return
+    if glob.has_magic(place):  # fsspec would delete what the name matches as a pattern
+        each(lambda one: ask(fs, "rm_file", one), ask(fs, "find", place), at_once=True)
+    else:
+        ask(fs, "rm", place, recursive=True)
 
 
 def create_or_overwrite_dir(
@@ -95,7 +100,19 @@ def create_or_overwrite_dir(
             _delete_here(entry)
         return
     delete_dir(path, fs, storage_options)
-    (fs or get_fs(path, storage_options)).makedirs(path, exist_ok=True)
+    make_folder(path, fs, storage_options)
+
+
+def make_folder(path: str, fs: AbstractFileSystem | None = None, storage_options: dict[str, Any] | None = None) -> None:
+    """Make a folder with those that lead to it. In an object store there are none, but the bucket must be there."""
+    fs, place = _there(path, fs, storage_options)
+    if path.partition("://")[0] not in OBJECT_STORES:
+        ask(fs, "makedirs", place, exist_ok=True)
+    elif kind_of(fs, place.partition("/")[0]) is None:
+        bucket = place.partition("/")[0]
+        raise FileNotFoundError(
+            f"cannot write to {path}: there is no bucket {bucket}; create it, or check its name and the endpoint"
+        )
 
 
 def check_output_mode(
@@ -108,7 +125,7 @@ def check_output_mode(
     if mode not in ("ignore", "overwrite", "append", "error"):
         raise ValueError(f"unknown mode {mode!r}; known are ignore, overwrite, append and error")
     fs.invalidate_cache()
-    if fs.exists(path) and not fs.isdir(path):
+    if kind_of(fs, _there(path, fs)[1]) == "file":
         raise NotADirectoryError(f"cannot write to {path}: it is a file; give a folder")
     if mode == "error" and is_not_empty(path, fs):
         raise FileExistsError(f"cannot write to {path}: it is not empty; choose another folder or another mode")
@@ -118,7 +135,7 @@ def check_output_mode(
         refuse_to_empty(path)
         create_or_overwrite_dir(path, fs if is_remote_url(path) else None)
     else:
-        fs.makedirs(path, exist_ok=True)
+        make_folder(path, fs)
 
 
 def refuse_to_empty(path: str, inputs: Iterable[str] = ()) -> None:
@@ -184,12 +201,18 @@ def parse_bytes_string_to_int(size: str | float) -> int:
 
 
 def read_json_file(path: str, storage_options: dict[str, Any] | None = None) -> Any:
-    with fsspec.open(path, "rb", **(storage_options or {})) as file:
+    with open_bytes(path, storage_options) as file:
         return json.load(file)
 
 
 def write_json_file(path: str, data: Any, storage_options: dict[str, Any] | None = None) -> None:
-    get_fs(path, storage_options).pipe_file(path, json.dumps(data, ensure_ascii=False, indent=2).encode())
+    put(*locate(path, storage_options), json.dumps(data, ensure_ascii=False, indent=2).encode())
+
+
+def _there(
+    path: str, fs: AbstractFileSystem | None, storage_options: dict[str, Any] | None = None
+) -> tuple[AbstractFileSystem, str]:
+    return locate(path, storage_options) if fs is None else (fs, fs._strip_protocol(path))
 
 
 def _files_under(

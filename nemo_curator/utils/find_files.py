@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fsspec
-
 from nemo_curator.errors import InputError
-from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.client_utils import is_remote_url, local_path
+from nemo_curator.utils.storage import ask, locate
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -60,7 +60,7 @@ def find_files(
     """
     if fs is None and not is_remote_url(path):
         return list(_find_here(local_path(path), recurse))
-    return _find_there(path, fs or fsspec.core.url_to_fs(path, **(storage_options or {}))[0], recurse)
+    return _find_there(path, fs or locate(path, storage_options)[0], recurse)
 
 
 def with_sizes(files: list[Found], storage_options: dict[str, Any] | None = None) -> list[Found]:
@@ -70,9 +70,9 @@ def with_sizes(files: list[Found], storage_options: dict[str, Any] | None = None
     return [replace(found, size=sizes[found.path]) if found.path in sizes else found for found in files]
 
 
-def each(do: Callable[[str], Any], paths: list[str]) -> list[Any]:
+def each(do: Callable[[str], Any], paths: list[str], *, at_once: bool | None = None) -> list[Any]:
     """Call a function on every path; where it has to ask a remote storage, several at a time."""
-    if not any(map(is_remote_url, paths)):
+    if not (any(map(is_remote_url, paths)) if at_once is None else at_once):
         return list(map(do, paths))
     with ThreadPoolExecutor(_REQUESTS) as threads:
         return list(threads.map(do, paths))
@@ -92,15 +92,13 @@ def compression_of(path: str) -> str | None:
     return COMPRESSIONS.get(f".{path.lower().rpartition('.')[2]}")
 
 
-def local_path(path: str) -> Path:
-    """A path of this machine, absolute, without protocol; links in it stay."""
-    return Path(path.removeprefix("file://").removeprefix("local://")).expanduser().absolute()
-
-
 def _checked(path: str, extensions: list[str], storage_options: dict[str, Any] | None) -> list[Found]:
     """The files of one path with the extensions; raises in one line where there are none."""
     files = find_files(path, storage_options)
     kept = [found for found in files if has_extension(found.path, extensions)]
+    for found in kept:
+        if found.size is None and not is_remote_url(found.path):
+            raise InputError(_why_not(found.path))
     if kept:
         return kept
     wanted = ", ".join(extensions)
@@ -116,11 +114,11 @@ def _find_here(path: Path, recurse: bool) -> Iterator[Found]:
     if path.is_dir():
         yield from _walk(path, recurse, path)
     elif path.exists() or path.is_symlink():
-        yield Found(str(path), None, str(path.parent))
+        yield Found(str(path), _size_here(path), str(path.parent))
     elif not glob.has_magic(str(path)):
         raise InputError(f"cannot read {path}: there is no such file or folder{_nearest(path)}")
     else:
-        root = next(folder for folder in path.parents if not glob.has_magic(str(folder)))
+        root = next(folder for folder in path.parents if folder.is_dir())
         pattern = str(path.relative_to(root))
         matches = sorted(match for match in root.glob(pattern) if not _is_hidden(match.relative_to(root)))
         if not matches:
@@ -129,7 +127,7 @@ def _find_here(path: Path, recurse: bool) -> Iterator[Found]:
             if match.is_dir():
                 yield from _walk(match, recurse, root)
             else:
-                yield Found(str(match), None, str(root))
+                yield Found(str(match), _size_here(match), str(root))
 
 
 def _walk(folder: Path, recurse: bool, root: Path) -> Iterator[Found]:
@@ -144,22 +142,48 @@ def _walk(folder: Path, recurse: bool, root: Path) -> Iterator[Found]:
         with os.scandir(here) as entries:
             visible = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
         for entry in visible:
-            if not entry.is_dir():
-                yield Found(entry.path, None, str(root))
+            if not _is_folder(entry):
+                yield Found(entry.path, _size_here(entry), str(root))
             elif recurse:
                 (links if entry.is_symlink() else folders).append(entry.path)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link in a circle
+
+
+def _size_here(path: Path | os.DirEntry) -> int | None:
+    """The size of a file of this machine; None for links that lead nowhere, pipes and devices."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _why_not(path: str) -> str:
+    """Say why a path that was found is no file that can be read."""
+    if not os.path.lexists(path):
+        return f"cannot read {path}: there is no such file"
+    remedy = "delete it, or give a pattern that leaves it out"
+    if not Path(path).is_symlink():
+        return f"cannot read {path}: it is no regular file; {remedy}"
+    return f"cannot read {path}: it is a link to {Path(path).readlink()}, where no file is; {remedy}"
 
 
 def _find_there(path: str, fs: AbstractFileSystem, recurse: bool) -> list[Found]:
     fs.invalidate_cache()  # other processes may have written since it listed last
     place = fs._strip_protocol(path)
     try:
-        infos = [fs.info(place)]
+        infos = [ask(fs, "info", place)]
         root = place if infos[0]["type"] == "directory" else fs._parent(place)
     except FileNotFoundError:
         if not glob.has_magic(place):
             raise InputError(f"cannot read {path}: there is no such file or folder") from None
-        infos = list(fs.glob(place, detail=True).values())
+        infos = list(ask(fs, "glob", place, detail=True).values())
         root = re.split(r"/[^/]*[*?\[]", place)[0]
         if not infos:
             raise InputError(f"cannot read {path}: nothing matches the pattern") from None
@@ -171,17 +195,21 @@ def _find_there(path: str, fs: AbstractFileSystem, recurse: bool) -> list[Found]
 def _files_of(info: dict[str, Any], fs: AbstractFileSystem, recurse: bool) -> list[dict[str, Any]]:
     if info["type"] != "directory":
         return [info]
-    inside = fs.find(info["name"], maxdepth=None if recurse else 1, detail=True)
+    inside = ask(fs, "find", info["name"], maxdepth=None if recurse else 1, detail=True)
     return [file for _, file in sorted(inside.items()) if file["type"] != "directory"]
 
 
 def _size(path: str, storage_options: dict[str, Any] | None) -> int | None:
+    if not is_remote_url(path):
+        size = _size_here(Path(path))
+        if size is None:
+            raise InputError(_why_not(path))
+        return size
+    fs, place = locate(path, storage_options)
     try:
-        if not is_remote_url(path):
-            return Path(path).stat().st_size
-        return fsspec.core.url_to_fs(path, **(storage_options or {}))[0].size(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        return ask(fs, "info", place)["size"]
+    except FileNotFoundError:
+        raise InputError(f"cannot read {path}: it is not there any more") from None
 
 
 def _identity(path: str, resolved: dict[str, Path]) -> str:

@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from nemo_curator.errors import InputError
 from nemo_curator.stages.file_partitioning import byte_ranges
 from nemo_curator.stages.text.io.reader.lines import open_bytes, read_lines
-from nemo_curator.utils.file_utils import get_default_file_extensions, get_fs
+from nemo_curator.utils.file_utils import get_default_file_extensions
 from nemo_curator.utils.find_files import Found, compression_of, find_input_files, with_sizes
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
 
 
 def split_jsonl_file_by_size(
@@ -92,9 +94,7 @@ def _size(path: str, storage_options: dict[str, Any] | None) -> int:
 def _put(data: bytes, input_file: str, output_path: str, number: int, storage_options: dict[str, Any] | None) -> str:
     name = PurePosixPath(input_file)
     path = f"{output_path.rstrip('/')}/{name.stem}_{number}{name.suffix}"
-    fs = get_fs(output_path, storage_options)
-    fs.makedirs(output_path, exist_ok=True)
-    fs.pipe_file(path, data)
+    put(*locate(path, storage_options), data)
     return path
 
 

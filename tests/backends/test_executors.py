@@ -209,6 +209,23 @@ def test_partitions_that_end_every_worker_are_lost_alone(executor):
     assert executor.last_run.partitions_done == 4
 
 
+@dataclass
+class Hangs(Dies):
+    """Stand still at number 4, the first time."""
+
+    def process(self, task):
+        if 4 in task.data and not self.remember.exists():
+            self.remember.touch()
+            time.sleep(600)
+        return Calculate.process(self, task)
+
+
+def test_a_worker_that_makes_no_progress_is_ended_and_its_partition_tried_again(executor, tmp_path):
+    executor.config["stall_limit"] = 4.0
+    assert run(executor, Hangs(abs, "hangs", tmp_path / "hung")) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
+    assert (tmp_path / "hung").exists()
+
+
 def test_a_result_that_cannot_be_pickled_costs_its_partition(executor):
     with pytest.raises(RunFailedError, match="1 of 6 source partitions failed") as found:
         run(executor, Calculate(lambda number: threading.Lock() if number == 4 else number))

@@ -1,9 +1,11 @@
 """What only LocalExecutor does; what it shares with the others is in test_executors.py."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from nemo_curator.errors import ContractError, RunFailedError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
+from nemo_curator.stages.text.io.reader import JsonlReader
+from nemo_curator.stages.text.io.writer import JsonlWriter
 from nemo_curator.tasks import FileGroupTask
 
 ROOT = Path(__file__).parents[2]
@@ -168,3 +172,81 @@ def test_workers_end_with_the_script(end, tmp_path):
     driver.wait(5)
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert alive == []
+
+
+class Interrupted(JsonlWriter):
+    """Is killed while it writes, the first time."""
+
+    def write_data(self, task, file_path):
+        super().write_data(task, file_path)
+        if "kill" in task.text("text").to_pylist() and not (Path(self.path) / "killed").exists():
+            (Path(self.path) / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_while_it_writes_leaves_nothing_behind(tmp_path):
+    for text in ("a", "kill", "b"):
+        (tmp_path / f"{text}.jsonl").write_text(json.dumps({"text": text}))
+    out = tmp_path / "out"
+    made = Pipeline("p", stages=[JsonlReader(str(tmp_path)), Interrupted(str(out))]).run(LocalExecutor(num_workers=1))
+    names = {Path(task.data[0]).name for task in made}
+    assert {path.name for path in out.iterdir()} == names | {"killed"}
+    assert len(names) == 3
+
+
+class Big:
+    """Takes a while to send, during which its worker is killed, the first time."""
+
+    def __init__(self, folder):
+        self.folder, self.data = folder, bytes(40_000_000)
+
+
+@dataclass
+class KilledWhileSending(ProcessingStage):
+    folder: Path = Path()
+    name: str = "sends"
+
+    def process(self, task):
+        if task.data == ["1.txt"] and not (self.folder / "once").exists():
+            (self.folder / "once").touch()
+            threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            task._metadata["big"] = Big(self.folder)
+        return task
+
+
+def test_a_worker_that_is_killed_while_it_sends_costs_its_partition_a_retry(tmp_path):
+    made = run(KilledWhileSending(tmp_path), num_workers=2)
+    assert len(made) == 6
+
+
+def test_a_negative_number_of_processes_is_refused():
+    with pytest.raises(ValueError, match="num_workers is -1"):
+        LocalExecutor(num_workers=-1)
+
+
+def test_tasks_that_share_an_id_are_refused():
+    tasks = [FileGroupTask("d", ["a"], task_id="k"), FileGroupTask("d", ["b"], task_id="k")]
+    with pytest.raises(ContractError, match=r"share the ids \['k'\]"):
+        Pipeline("p", stages=[Call(int)]).run(LocalExecutor(num_workers=0), tasks)
+
+
+@dataclass
+class OnNode(ProcessingStage):
+    """Note a variable in both set-ups, and in a stage that did not ask for it."""
+
+    folder: Path = Path()
+    name: str = "on_node"
+
+    def setup_on_node(self, node_info=None, worker_metadata=None):
+        (self.folder / f"{self.name}-node").write_text(str(os.environ.get("MODELS")))
+
+    def process(self, task):
+        (self.folder / f"{self.name}-process").write_text(str(os.environ.get("MODELS")))
+        return task
+
+
+def test_a_stage_has_its_variables_in_every_call_and_no_other_stage_has_them(tmp_path):
+    asks = OnNode(tmp_path, "asks").with_(runtime_env={"env_vars": {"MODELS": "/models"}})
+    run(asks, OnNode(tmp_path, "other"), num_workers=1)
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"asks-node": "/models", "asks-process": "/models", "other-node": "None", "other-process": "None"}

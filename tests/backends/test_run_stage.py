@@ -196,3 +196,111 @@ def test_rows_that_a_generator_has_seen_and_not_yielded_are_lost_with_it():
     assert [one.num_items for one in made] == [2]
     assert (count.rows_in, count.rows_out, dict(count.failed)) == (5, 2, {"ValueError": 1, "OSError": 2})
     assert count.imbalance == 0
+
+
+def test_a_service_that_does_not_answer_for_a_while_is_asked_again(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def ask(one):
+        counts.dropped("rule", 1)
+        calls.append(one.num_items)
+        if len(calls) < 3:
+            raise ConnectionResetError("busy")
+        return one.slice(1, one.num_items - 1)
+
+    made, count = run(Stage(ask, row_wise=True), batch("a", "b"))
+    assert calls == [2, 2, 2]
+    assert [one.num_items for one in made] == [1]
+    assert (dict(count.dropped), count.imbalance) == ({"rule": 1}, 0)
+
+
+def test_a_service_that_never_answers_for_one_row_costs_that_row(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def ask(one):
+        calls.append(one.num_items)
+        if "b" in one.text("text").to_pylist():
+            raise TimeoutError("no answer")
+        return one
+
+    made, count = run(Stage(ask, row_wise=True), batch("a", "b", "c", "d"))
+    assert calls == [4, 4, 4, 4, 2, 1, 1, 2]
+    assert [one.text("text").to_pylist() for one in made] == [["a", "c", "d"]]
+    assert dict(count.failed) == {"TimeoutError": 1}
+
+
+def test_a_broken_picture_is_not_tried_again():
+    calls = []
+
+    def decode(one):
+        calls.append(one)
+        raise OSError("image file is truncated")
+
+    run(Stage(decode), batch("a"))
+    assert len(calls) == 1
+
+
+def test_parts_of_a_batch_that_was_cut_keep_names_of_their_own_when_a_stage_makes_several_of_each():
+    def two(one):
+        return [one.slice(0, 1), one.slice(1, one.num_items - 1)]
+
+    stages = [
+        Stage(lambda one: [one.slice(0, 3), one.slice(3, one.num_items - 3)]),
+        Stage(fail_on("b"), row_wise=True),
+        Stage(two),
+    ]
+    counts_of = [StageCount("n") for _ in stages]
+    made = list(run_chain(stages, [batch("a", "b", "c", "d", "e", "f")], counts_of))
+    assert len({one.task_id for one in made}) == len(made) == 4
+    assert sorted(text for one in made for text in one.text("text").to_pylist()) == ["a", "c", "d", "e", "f"]
+
+
+def test_a_row_wise_stage_that_makes_several_batches_may_be_cut():
+    def two(one):
+        fail_on("b")(one)
+        return [one, one.copy()]
+
+    made, count = run(Stage(two, row_wise=True), batch("a", "b", "c", "d"))
+    assert len({one.task_id for one in made}) == len(made)
+    assert sum(one.num_items for one in made) == 6
+    assert (count.rows_failed, count.imbalance) == (1, 0)
+
+
+def test_what_an_attempt_has_changed_in_place_is_not_there_for_the_next(monkeypatch):
+    monkeypatch.setenv("CURATOR_RETRY_WAIT_S", "0.001")
+    calls = []
+
+    def exclaim(one):
+        frame = one.data
+        frame["text"] += "!"
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionResetError("busy")
+        return one
+
+    made, _ = run(Stage(exclaim), batch("a"))
+    assert made[0].data["text"].tolist() == ["a!"]
+
+
+class WrongInputs(Stage):
+    """Says nonsense of what it reads."""
+
+    def inputs(self):
+        raise RuntimeError("no idea")
+
+
+def test_a_stage_that_cannot_say_what_it_reads_costs_its_tasks():
+    made, count = run(WrongInputs(lambda one: one), batch("a", "b"))
+    assert (made, dict(count.failed), count.imbalance) == ([], {"RuntimeError": 2}, 0)
+
+
+def test_a_row_that_arrow_does_not_know_fails_with_the_error_of_its_stage():
+    import pandas as pd
+
+    def fail(one):
+        raise ValueError("the stage's own error")
+
+    made, count = run(Stage(fail), DocumentBatch("d", pd.DataFrame({"thing": [object()]})))
+    assert (made, dict(count.failed)) == ([], {"ValueError": 1})

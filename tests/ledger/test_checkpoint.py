@@ -7,16 +7,19 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.errors import CheckpointError, RunFailedError
 from nemo_curator.ledger.fingerprint import stable_text
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
-from nemo_curator.stages.text.modifiers import Modify
+from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
+from nemo_curator.tasks import DocumentBatch
 
 ROOT = Path(__file__).parents[2]
 
@@ -209,7 +212,8 @@ from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import ScoreFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
-from nemo_curator.stages.text.modifiers import Modify
+from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
+from nemo_curator.tasks import DocumentBatch
 
 def slow(text):
     time.sleep(0.002)
@@ -236,7 +240,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(documents, tmp_path):
     for attempt in range(40):
         process = subprocess.Popen([sys.executable, script, tmp_path, str(1 + attempt % 2)], stdout=subprocess.PIPE)
         try:
-            out, _ = process.communicate(timeout=1.0 + 0.05 * attempt)
+            out, _ = process.communicate(timeout=1.1**attempt)
             if b"ended" in out:
                 break
         except subprocess.TimeoutExpired:
@@ -256,3 +260,150 @@ def test_settings_have_the_same_text_in_every_process():
     assert "0x" not in stable_text(value)
     assert stable_text(re.compile("a")) != stable_text(re.compile("b"))
     assert stable_text(re.compile("a", re.ASCII)) != stable_text(re.compile("a"))
+
+
+class Total(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """Count all documents there are."""
+
+    name = "total"
+    is_barrier = True
+
+    def process(self, task):
+        return self.process_batch([task])[0]
+
+    def process_batch(self, tasks):
+        total = sum(task.num_items for task in tasks)
+        return [task.with_column("total", [total] * task.num_items) for task in tasks]
+
+
+class Flaky(DocumentModifier):
+    """Fail on one text while a file is there."""
+
+    def __init__(self, trouble):
+        super().__init__()
+        self.trouble = str(trouble)
+
+    def modify_document(self, text):
+        if text.startswith("file 3 line 7 ") and Path(self.trouble).exists():
+            raise OSError("trouble")
+        return text
+
+
+def totals(tmp_path):
+    rows = [json.loads(line) for path in (tmp_path / "out").iterdir() for line in path.open()]
+    return len(rows), {row["total"] for row in rows}
+
+
+def test_what_comes_after_a_barrier_is_done_again_when_something_before_it_has_changed(documents, tmp_path):
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+
+    def total_job():
+        stages = [JsonlReader(str(documents)), Modify(Flaky(trouble)), Total(), JsonlWriter(str(tmp_path / "out"))]
+        return Pipeline("total", stages=stages)
+
+    with pytest.raises(RunFailedError):
+        run(total_job(), tmp_path)
+    assert totals(tmp_path) == (119, {119})
+    trouble.unlink()
+    run(total_job(), tmp_path)
+    assert totals(tmp_path) == (120, {120})
+    (documents / "0.jsonl").write_text('{"text": "only this"}')
+    run(total_job(), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (101, {101})
+
+
+class Together(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """See some batches at once."""
+
+    name = "together"
+
+    def process(self, task):
+        return task
+
+    def process_batch(self, tasks):
+        return [task.with_column("beside", [len(tasks)] * task.num_items) for task in tasks]
+
+
+def test_another_number_of_batches_at_once_is_a_change_of_the_pipeline(documents, tmp_path):
+    def together_job(size):
+        stages = [JsonlReader(str(documents)), Together().with_(batch_size=size), JsonlWriter(str(tmp_path / "out"))]
+        return Pipeline("together", stages=stages)
+
+    run(together_job(2), tmp_path)
+    with pytest.raises(CheckpointError, match="together: batch_size was 2 and is 3"):
+        run(together_job(3), tmp_path)
+
+
+def test_documents_that_lack_keys_are_kept_as_they_are(documents, tmp_path):
+    (documents / "0.jsonl").write_text('{"text": "a"}\n{"text": "b", "extra": null}\n')
+    for _ in range(2):
+        run(
+            Pipeline("read", stages=[JsonlReader(str(documents)), Total(), JsonlWriter(str(tmp_path / "out"))]),
+            tmp_path,
+        )
+    lines = [line for path in (tmp_path / "out").iterdir() for line in path.read_text().splitlines()]
+    assert [line for line in lines if '"a"' in line or '"b"' in line] == [
+        '{"text":"a","total":102}',
+        '{"text":"b","extra":null,"total":102}',
+    ]
+
+
+def test_documents_that_were_given_and_have_changed_are_refused(tmp_path):
+    def pipeline():
+        return Pipeline("given", stages=[JsonlWriter(str(tmp_path / "out"))])
+
+    def batch(text):
+        return [DocumentBatch("d", pa.table({"text": [text]}), task_id="k")]
+
+    for _ in range(2):
+        run(pipeline(), tmp_path, initial_tasks=batch("old"))
+    with pytest.raises(CheckpointError, match="1 partitions have changed"):
+        run(pipeline(), tmp_path, initial_tasks=batch("new"))
+
+
+def test_an_output_that_is_shorter_than_it_was_is_made_again(documents, tmp_path):
+    made = run(job(documents, tmp_path), tmp_path)
+    before = files(tmp_path / "out")
+    Path(made[2].data[0]).write_bytes(b"")
+    run(job(documents, tmp_path), tmp_path)
+    assert files(tmp_path / "out") == before
+
+
+def test_stored_documents_that_are_damaged_are_made_again(documents, tmp_path):
+    def total_job():
+        return Pipeline("t", stages=[JsonlReader(str(documents)), Total(), JsonlWriter(str(tmp_path / "out"))])
+
+    run(total_job(), tmp_path)
+    before = files(tmp_path / "out")
+    stored = sorted((tmp_path / "checkpoint" / "tasks").glob("0-*.arrow"))
+    stored[0].write_bytes(b"")
+    stored[1].unlink()
+    run(total_job(), tmp_path)
+    assert files(tmp_path / "out") == before
+
+
+def test_a_damaged_checkpoint_is_named(documents, tmp_path):
+    run(job(documents, tmp_path), tmp_path)
+    (tmp_path / "checkpoint" / "run.json").write_text("")
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
+        run(job(documents, tmp_path), tmp_path)
+
+
+def test_what_is_done_again_in_another_way_leaves_no_old_files(documents, tmp_path):
+    def grouped(number):
+        reader = JsonlReader(str(documents), files_per_partition=number)
+        return Pipeline("grouped", stages=[reader, Total(), JsonlWriter(str(tmp_path / "out"))])
+
+    run(grouped(1), tmp_path)
+    run(grouped(2), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (120, {120})
+    (documents / "0.jsonl").unlink()
+    run(grouped(2), tmp_path, on_change="redo")
+    assert totals(tmp_path) == (100, {100})
+
+
+def test_rows_that_come_through_in_the_end_are_no_longer_among_the_rejected(documents, tmp_path):
+    for words in (30, 0):
+        run(job(documents, tmp_path, words=words), tmp_path, on_change="redo", rejected_path=tmp_path / "rejected")
+    assert list((tmp_path / "rejected").iterdir()) == []

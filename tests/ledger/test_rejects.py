@@ -84,3 +84,29 @@ def test_a_sample_bounds_each_filter_and_each_kind_of_error(documents, tmp_path)
         ("jsonl_reader", "[1, 2]")
     ]
     assert [line["row"]["id"] for line in lines if line["filter"] == "word_count"] == [1]
+
+
+class Own(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """A user's stage that says nothing of what it leaves out."""
+
+    name = "own"
+
+    def __init__(self, function):
+        self.function = function
+
+    def process(self, batch):
+        return DocumentBatch(dataset_name=batch.dataset_name, data=self.function(batch.to_pandas()))
+
+
+def test_rows_that_a_stage_leaves_out_without_a_word_are_found(documents, tmp_path):
+    _, lines = run(documents, tmp_path, Own(lambda frame: frame[frame["id"] != 3].assign(length=1)))
+    assert [line["row"]["text"] for line in lines if line["filter"] == "own"] == ["a bad one here"]
+
+
+def test_rows_are_not_made_up_where_a_stage_has_changed_the_others_too(documents, tmp_path):
+    def shorter(frame):
+        return frame.iloc[:2].assign(text="changed", id=0, meta=None)
+
+    last_run, lines = run(documents, tmp_path, Own(shorter))
+    assert [line for line in lines if line["filter"] == "own"] == []
+    assert last_run.dropped()["own"] == 2

@@ -19,7 +19,7 @@ def run(*stages, **kwargs):
 
 def test_rows_that_are_unaccounted_for_fail_the_run():
     with pytest.raises(
-        LedgerError, match="words: 3 rows in and 0 added, but 1 out, 0 dropped and 0 failed: 2 unaccounted"
+        LedgerError, match="words: 3 rows in and 0 added, but 1 out, 0 dropped, 0 failed and 0 joined: 2 unaccounted"
     ):
         run(count(rows_in=3, rows_out=1)).check()
 
@@ -78,3 +78,28 @@ def test_reports_go_to_the_count_that_is_open():
             counts.written(3)
         counts.failed(ValueError("bad"), source="f", rows=4)
     assert (outer.rows_seen, outer.rows_failed, inner.rows_written) == (2, 4, 3)
+
+
+def test_a_source_that_could_not_be_read_to_its_end_fails_the_run_whatever_share_is_allowed():
+    stage = StageCount("reader")
+    with counting(stage):
+        counts.cut_short(OSError(5, "Input/output error"), source="f.jsonl")
+    assert (stage.rows_seen, stage.unread, dict(stage.failed)) == (1, 1, {"OSError": 1})
+    stage.rows_in = 1
+    with pytest.raises(RunFailedError, match="1 rows failed; 1 sources could not be read to their end"):
+        run(stage).check(max_failed_fraction=1.0)
+
+
+def test_a_damaged_source_is_a_failure_like_others():
+    stage = StageCount("reader")
+    with counting(stage):
+        counts.cut_short(ValueError("bad page"), source="f.parquet", rows=7)
+    stage.rows_in = 7
+    assert (stage.rows_seen, stage.unread, dict(stage.failed)) == (7, 0, {"ValueError": 7})
+    run(stage).check(max_failed_fraction=1.0)
+
+
+def test_errors_hold_no_password():
+    failure = describe("s", ValueError("cannot open https://user:secret@host/x?y"), source="f")
+    assert "secret" not in failure.message + failure.details
+    assert "https://host/x" in failure.message

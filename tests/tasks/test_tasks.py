@@ -137,6 +137,20 @@ def test_values_of_differing_types_travel_as_json():
     assert batch.data["mixed"].tolist() == [{"a": 1}, "b"]
 
 
+def test_rows_are_taken_in_any_order_and_any_number_of_times():
+    batch = DocumentBatch.from_arrow(
+        pa.table({"text": ["a", "b", None], "n": [1, 2, 3]}), absent=pa.table({"n": [False, True, False]})
+    )
+    batch.text("text").remember("lengths", lambda: np.array([1, 1, 0]))
+    made = batch.take(np.array([2, 0, 2]))
+    assert made.column("text").to_pylist() == [None, "a", None]
+    assert made.text("text").lengths.tolist() == [0, 1, 0]
+    assert made.absent("n").tolist() == [False, False, False]
+    frame = DocumentBatch(data=batch.to_pandas()).take(np.array([1, 0]))
+    assert frame.data["n"].tolist() == [2, 1]
+    assert list(frame.data.index) == [0, 1]
+
+
 def test_a_pickled_slice_carries_only_its_rows():
     batch = DocumentBatch.from_arrow(pa.table({"text": ["x" * 1000] * 1000}))
     assert len(pickle.dumps(batch.slice(10, 2))) < 5000

@@ -51,7 +51,9 @@ def test_counts_follow_the_rows(array, data):
     lengths = column.lengths
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(array), max_size=len(array))), bool)
     start = data.draw(st.integers(0, len(array)))
-    for rows, part in ((mask, column.filter(mask)), (slice(start, start + 2), column.slice(start, 2))):
+    places = np.flatnonzero(mask)[::-1].repeat(2)
+    parts = [(mask, column.filter(mask)), (slice(start, start + 2), column.slice(start, 2))]
+    for rows, part in [*parts, (places, column.take(places))]:
         assert part.to_pylist() == np.array([*column.to_pylist(), None], object)[:-1][rows].tolist()
         assert part.remember("lengths", lambda: pytest.fail("counted again")).tolist() == lengths[rows].tolist()
         assert part.word_counts.tolist() == [len(text.split()) for text in part.texts()]

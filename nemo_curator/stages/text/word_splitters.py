@@ -10,6 +10,7 @@ Example:
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,9 @@ def _japanese() -> Callable[[str], list[str]]:
 
 
 def _thai() -> Callable[[str], list[str]]:
+    # on import it makes a folder for what it might download, in the home folder, and fails where it cannot
+    if not (os.environ.get("PYTHAINLP_DATA") or os.environ.get("PYTHAINLP_DATA_DIR")):
+        os.environ["PYTHAINLP_DATA"] = str(user_cache("pythainlp"))
     tokenize = need("pythainlp.tokenize", extra="cjk").word_tokenize
     tokenize("")
 

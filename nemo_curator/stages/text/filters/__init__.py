@@ -1,6 +1,7 @@
 """Filters, and the stages that apply them."""
 
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
+from nemo_curator.stages.text.filters.fasttext import FastTextLangId, FastTextQualityFilter
 from nemo_curator.stages.text.filters.heuristic import (
     BoilerPlateStringFilter,
     BulletLinesFilter,
@@ -41,9 +42,24 @@ from nemo_curator.stages.text.filters.heuristic import (
     WordCountFilter,
     WordsWithoutAlphabetsFilter,
 )
+from nemo_curator.stages.text.filters.heuristic.code import (
+    AlphaFilter,
+    GeneralCommentToCodeFilter,
+    HTMLBoilerplateFilter,
+    NumberOfLinesOfCodeFilter,
+    PerExtensionFilter,
+    PythonCommentToCodeFilter,
+    TokenizerFertilityFilter,
+    XMLHeaderFilter,
+)
+from nemo_curator.stages.text.filters.histogram import HistogramFilter
+from nemo_curator.stages.text.filters.line_filter import LineFilter
+from nemo_curator.stages.text.filters.mark_rejected import MarkRejected
 from nemo_curator.stages.text.filters.score_filter import Filter, Score, ScoreFilter
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
+    "AlphaFilter",
     "BoilerPlateStringFilter",
     "BulletLinesFilter",
     "BulletsFilter",
@@ -55,19 +71,29 @@ __all__ = [
     "DuplicateParagraphsFilter",
     "EllipsisFilter",
     "EllipsisLinesFilter",
+    "FastTextLangId",
+    "FastTextQualityFilter",
     "Filter",
+    "GeneralCommentToCodeFilter",
+    "HTMLBoilerplateFilter",
+    "HistogramFilter",
     "LengthFilter",
+    "LineFilter",
     "LinesEndingWithPunctuationFilter",
     "LongWordFilter",
     "LoremIpsumFilter",
+    "MarkRejected",
     "MeanWordLengthFilter",
     "MinSentencesFilter",
     "NewlineToWordsFilter",
     "NonAlphaNumericFilter",
+    "NumberOfLinesOfCodeFilter",
     "NumbersFilter",
     "ParenthesesFilter",
+    "PerExtensionFilter",
     "PornographicUrlsFilter",
     "PunctuationFilter",
+    "PythonCommentToCodeFilter",
     "RepeatedLinesByCharFilter",
     "RepeatedLinesFilter",
     "RepeatedParagraphsByCharFilter",
@@ -81,9 +107,12 @@ __all__ = [
     "SubstringFilter",
     "SymbolsPerWordFilter",
     "SymbolsToWordsFilter",
+    "TokenCountFilter",
+    "TokenizerFertilityFilter",
     "TopNGramFilter",
     "UrlsFilter",
     "WhiteSpaceFilter",
     "WordCountFilter",
     "WordsWithoutAlphabetsFilter",
+    "XMLHeaderFilter",
 ]

@@ -19,7 +19,7 @@ class DocumentFilter:
     Define `score_document` (one text) or `score_texts` (a column), and `keep_document` (one score) or `keep_scores`
     (all of them); the other of each pair follows. A null text is scored like the empty text. A filter that needs a
     model may define `model_check_or_download` (once on each machine), `load_model` and `load_tokenizer` (once on each
-    worker).
+    worker); what these keep in attributes that begin with `_loaded` stays in its process.
     """
 
     requires: dict[str, str] = {}
@@ -32,6 +32,12 @@ class DocumentFilter:
         super().__init_subclass__(**kwargs)
         derive(cls, "score_document", "score_texts", _score_one, _score_each)
         derive(cls, "keep_document", "keep_scores", _keep_one, _keep_each)
+        own = cls.__dict__
+        if "keep_texts" not in own and ("keep_document" in own or "keep_scores" in own):
+            cls.keep_texts = DocumentFilter.keep_texts  # type: ignore[method-assign]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if not key.startswith("_loaded")}
 
     @property
     def name(self) -> str:
@@ -52,6 +58,10 @@ class DocumentFilter:
     def keep_scores(self, scores: Scores) -> np.ndarray:
         """Which of these scores stay, as booleans."""
         raise TypeError(f"{type(self).__name__} defines neither keep_document nor keep_scores")
+
+    def keep_texts(self, texts: TextColumn, scores: Scores) -> np.ndarray:
+        """Which documents stay, where the decision needs the texts besides their scores, as a random one does."""
+        return self.keep_scores(scores)
 
 
 def _score_one(self: DocumentFilter, text: str) -> Any:

@@ -26,12 +26,15 @@ from nemo_curator.stages.text.filters.heuristic import (
     WordCountFilter,
     WordsWithoutAlphabetsFilter,
 )
+from nemo_curator.stages.text.filters.histogram import HistogramFilter
+from nemo_curator.stages.text.filters.token import TokenCountFilter
 
 __all__ = [
     "BoilerPlateStringFilter",
     "BulletsFilter",
     "CommonEnglishWordsFilter",
     "EllipsisFilter",
+    "HistogramFilter",
     "LengthFilter",
     "LongWordFilter",
     "MeanWordLengthFilter",
@@ -48,6 +51,7 @@ __all__ = [
     "RepeatingTopNGramsFilter",
     "SubstringFilter",
     "SymbolsToWordsFilter",
+    "TokenCountFilter",
     "UrlsFilter",
     "WhiteSpaceFilter",
     "WordCountFilter",

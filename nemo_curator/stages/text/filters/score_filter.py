@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,25 +18,38 @@ from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.text_column import TextColumn
 
 
-class _FilterStage(ProcessingStage[DocumentBatch, DocumentBatch]):
-    """What the three stages share: they hold filters, and let them load their models."""
+@dataclass(frozen=True)
+class Judged:
+    """What a filter says of each row of a batch: its score and whether it stays."""
+
+    by: str
+    keep: np.ndarray
+    scores: Any
+    score_field: str | None = None
+
+
+Judge: TypeAlias = Callable[[DocumentBatch], Judged]
+
+
+class FilterStage(ProcessingStage[DocumentBatch, DocumentBatch]):
+    """What stages with filters share: they let them load their models."""
 
     is_row_wise = True
 
-    def _hold(self, functions: list[Any]) -> None:
-        self._filters = [one for one in functions if isinstance(one, DocumentFilter)]
-        self.requires = {module: extra for one in self._filters for module, extra in one.requires.items()}
+    def hold(self, functions: list[Any]) -> None:
+        self.filters = [one for one in functions if isinstance(one, DocumentFilter)]
+        self.requires = {module: extra for one in self.filters for module, extra in one.requires.items()}
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
-        _call(self._filters, "model_check_or_download")
+        _call(self.filters, "model_check_or_download")
 
     def setup(self, worker_metadata: Any = None) -> None:
-        _call(self._filters, "load_model")
-        _call(self._filters, "load_tokenizer")
+        _call(self.filters, "load_model")
+        _call(self.filters, "load_tokenizer")
 
 
 @dataclass
-class ScoreFilter(_FilterStage):
+class ScoreFilter(FilterStage):
     """Keep the documents whose scores pass.
 
     Takes one filter or several, which run in order, each on what the one before left. `text_field` and `invert` are
@@ -61,7 +75,7 @@ class ScoreFilter(_FilterStage):
         inverts = one_each(self.invert, count, bool, "invert")
         self.filter_obj, self.text_field, self.score_field, self.invert = filters, texts, scores, inverts
         self._steps = list(zip(filters, texts, scores, inverts))
-        self._hold(filters)
+        self.hold(filters)
 
     def inputs(self) -> Spec:
         return ["data"], _distinct(text_field for _, text_field, _, _ in self._steps)
@@ -71,20 +85,16 @@ class ScoreFilter(_FilterStage):
         return ["data"], _distinct([*self.inputs()[1], *scores])
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
+        return keep_judged(batch, self.judges())
+
+    def judges(self) -> Iterator[Judge]:
+        """Each filter as a function of a batch."""
         for one, text_field, score_field, invert in self._steps:
-            if batch.num_items == 0:
-                break
-            scores = _scores(one.score_texts, batch.text(text_field), one.name)
-            keep = _mask(one.keep_scores(scores), invert)
-            before = batch
-            if score_field is not None:
-                batch = batch.with_column(score_field, scores)
-            batch = _keep(before, batch, keep, one.name, scores)
-        return batch
+            yield functools.partial(_judge_column, one, text_field, score_field, invert)
 
 
 @dataclass
-class Score(_FilterStage):
+class Score(FilterStage):
     """Add a column of scores for each filter or function; nothing is removed."""
 
     score_fn: Callable[[str], Any] | DocumentFilter | list[Callable[[str], Any] | DocumentFilter]
@@ -100,7 +110,7 @@ class Score(_FilterStage):
         texts = one_each(self.text_field, len(functions), str, "text_field")
         self.score_fn, self.score_field, self.text_field = functions, scores, texts
         self._steps = list(zip(functions, texts, scores))
-        self._hold(functions)
+        self.hold(functions)
 
     def inputs(self) -> Spec:
         return ["data"], _distinct(text_field for _, text_field, _ in self._steps)
@@ -120,7 +130,7 @@ class Score(_FilterStage):
 
 
 @dataclass
-class Filter(_FilterStage):
+class Filter(FilterStage):
     """Keep the documents for which a function of a column, or a filter's decision on scores in a column, is true."""
 
     filter_fn: Callable[[Any], bool] | DocumentFilter | list[Callable[[Any], bool] | DocumentFilter]
@@ -136,7 +146,7 @@ class Filter(_FilterStage):
         inverts = one_each(self.invert, len(functions), bool, "invert")
         self.filter_fn, self.filter_field, self.invert = functions, fields, inverts
         self._steps = list(zip(functions, fields, inverts))
-        self._hold(functions)
+        self.hold(functions)
 
     def inputs(self) -> Spec:
         return ["data"], _distinct(field for _, field, _ in self._steps)
@@ -145,15 +155,43 @@ class Filter(_FilterStage):
         return self.inputs()
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
+        return keep_judged(batch, self.judges())
+
+    def judges(self) -> Iterator[Judge]:
+        """Each filter or function as a function of a batch."""
         for one, field, invert in self._steps:
-            if batch.num_items == 0:
-                break
-            values = batch.values(field)
-            keep = (
-                one.keep_scores(values) if isinstance(one, DocumentFilter) else [bool(one(value)) for value in values]
-            )
-            batch = _keep(batch, batch, _mask(keep, invert), _name(one, self.name), values)
-        return batch
+            yield functools.partial(_judge_values, one, field, invert, _name(one, self.name))
+
+
+def keep_judged(batch: DocumentBatch, judges: Iterable[Judge]) -> DocumentBatch:
+    """Let judges decide in order, each on the rows that the one before left, and report what they drop."""
+    for judge in judges:
+        if batch.num_items == 0:
+            break
+        made = judge(batch)
+        scored = batch if made.score_field is None else batch.with_column(made.score_field, made.scores)
+        gone = len(made.keep) - int(np.count_nonzero(made.keep))
+        dropped(made.by, gone, batch, made.keep, made.scores)
+        batch = scored.filter(made.keep) if gone else scored
+    return batch
+
+
+def judge_texts(one: DocumentFilter, texts: TextColumn, invert: bool, score_field: str | None = None) -> Judged:
+    """Let a filter score texts and decide on the scores."""
+    scores = _scores(one.score_texts, texts, one.name)
+    return Judged(one.name, _mask(one.keep_texts(texts, scores), invert), scores, score_field)
+
+
+def _judge_column(
+    one: DocumentFilter, text_field: str, score_field: str | None, invert: bool, batch: DocumentBatch
+) -> Judged:
+    return judge_texts(one, batch.text(text_field), invert, score_field)
+
+
+def _judge_values(one: Any, field: str, invert: bool, name: str, batch: DocumentBatch) -> Judged:
+    values = batch.values(field)
+    keep = one.keep_scores(values) if isinstance(one, DocumentFilter) else [bool(one(value)) for value in values]
+    return Judged(name, _mask(keep, invert), values)
 
 
 def _scores(score: Callable[[TextColumn], Any], texts: TextColumn, name: str) -> Any:
@@ -166,12 +204,6 @@ def _scores(score: Callable[[TextColumn], Any], texts: TextColumn, name: str) ->
 def _mask(keep: Any, invert: bool) -> np.ndarray:
     mask = np.asarray(keep, dtype=bool)
     return ~mask if invert else mask
-
-
-def _keep(before: DocumentBatch, batch: DocumentBatch, keep: np.ndarray, name: str, scores: Any) -> DocumentBatch:
-    gone = len(keep) - int(np.count_nonzero(keep))
-    dropped(name, gone, before, keep, scores)
-    return batch.filter(keep) if gone else batch
 
 
 def _name(one: Any, otherwise: str) -> str:

@@ -13,7 +13,8 @@ from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.function_decorators import processing_stage
 from nemo_curator.stages.text.filters import ScoreFilter, WordCountFilter
 from nemo_curator.stages.text.io import JsonlReader, JsonlWriter, ParquetReader, ParquetWriter
-from nemo_curator.tasks import DocumentBatch
+from nemo_curator.stages.text.io.reader import JsonlReaderStage
+from nemo_curator.tasks import DocumentBatch, EmptyTask
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "text" / "jsonl"
 RECORDS = [
@@ -188,3 +189,24 @@ def test_real_documents_come_back_as_they_were(tmp_path, workers):
                     yield from (json.dumps(json.loads(line), sort_keys=True) for line in file)
 
     assert sorted(canonical(REAL)) == sorted(canonical(tmp_path))
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_read_fails_the_run_whatever_share_is_allowed(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "x"}\n' * 100)
+    tasks = JsonlReader(str(tmp_path)).decompose()[0].process(EmptyTask())
+    (tmp_path / "b.jsonl").unlink()
+    pipeline = Pipeline("p", stages=[JsonlReaderStage()])
+    with pytest.raises(RunFailedError, match="1 sources could not be read to their end"):
+        pipeline.run(LocalExecutor(num_workers=0), tasks, max_failed_fraction=1.0)
+    assert pipeline.last_run.stages[0].rows_out == 100
+
+
+def test_bytes_are_counted_where_they_are_read_and_written(tmp_path):
+    lines = '{"text":"some words"}\n' * 50
+    (tmp_path / "a.jsonl").write_text(lines)
+    pipeline = Pipeline("p", stages=[JsonlReader(str(tmp_path / "a.jsonl")), JsonlWriter(str(tmp_path / "out"))])
+    pipeline.run(LocalExecutor(num_workers=0))
+    reader, writer = pipeline.last_run.stages[1:]
+    assert (reader.bytes_in, writer.bytes_out) == (len(lines), len(lines))
+    assert reader.bytes_out == writer.bytes_in > 0

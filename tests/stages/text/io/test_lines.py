@@ -36,6 +36,26 @@ def test_the_ranges_of_a_file_give_every_line_once(data, cuts, step):
     assert b"".join(found) == data
 
 
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(st.sampled_from([b"\n", b"a", b"bc", b"dddddddd", b"e" * 30]), max_size=30).map(b"".join),
+    st.lists(st.integers(0, 120), max_size=4),
+    st.integers(1, 12),
+)
+def test_a_line_beyond_the_limit_is_told_of_once_and_no_other_is(data, cuts, step):
+    found, told = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LINE_BYTES", 12)
+        for start, stop in pairwise([0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]):
+            chunks = [data[at : at + step] for at in range(max(start - 1, 0), len(data), step)]
+            for place, run in whole_lines(chunks, start, stop, lambda place, size: told.append(data[place:][:size])):
+                assert data[place : place + len(run)] == run
+                found += run.splitlines(keepends=True)
+    lines = data.splitlines(keepends=True)
+    assert found == [line for line in lines if len(line) <= 12]
+    assert told == [line for line in lines if len(line) > 12]
+
+
 def test_a_file_is_read_in_runs_and_ranges_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(module, "STEP_BYTES", 10)
@@ -64,13 +84,12 @@ def test_a_compressed_file_is_read_member_after_member(tmp_path, suffix, members
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_nothing_and_padding_are_read(tmp_path, suffix):
-    for name, data in (
-        ("empty", b""),
-        ("of nothing", COMPRESS[suffix](b"")),
-        ("padded", COMPRESS[suffix](b"") + b"\0" * 8),
-    ):
-        (tmp_path / f"{name}{suffix}").write_bytes(data)
-        assert list(read_lines(str(tmp_path / f"{name}{suffix}"))) == []
+    path, nothing = tmp_path / f"a{suffix}", COMPRESS[suffix](b"")
+    for padding in (0, 8, module.STEP_BYTES, 3 * module.STEP_BYTES + 4):
+        path.write_bytes(nothing + b"\0" * padding)
+        assert list(read_lines(str(path))) == []
+        path.write_bytes(COMPRESS[suffix](DATA) + b"\0" * padding + COMPRESS[suffix](DATA))
+        assert b"".join(run for _, run in read_lines(str(path))) == DATA * 2
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -78,6 +97,8 @@ def test_what_comes_before_damage_is_read(tmp_path, suffix):
     whole = COMPRESS[suffix](DATA)
     for name, data, message in (
         ("short", whole[:-20], "stream is cut off after byte"),
+        ("zeros", bytes(1000), "stream is damaged before byte 1000"),
+        ("empty", b"", "stream is cut off after byte 0"),
         ("wrong", COMPRESS[suffix](DATA) + b"this is not compressed", "stream is damaged before byte"),
     ):
         path = tmp_path / f"{name}{suffix}"
@@ -86,7 +107,8 @@ def test_what_comes_before_damage_is_read(tmp_path, suffix):
         with pytest.raises(InputError, match=message):
             found.extend(run for _, run in read_lines(str(path)))
         assert DATA.startswith(b"".join(found))
-        assert name == "short" or b"".join(found) == DATA
+        assert name != "wrong" or b"".join(found) == DATA
+        assert name not in ("zeros", "empty") or not found
 
 
 def test_a_url_is_read_like_a_file():

@@ -18,16 +18,20 @@ VALUES = st.recursive(
 RECORDS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "é", ""]), VALUES, max_size=4), max_size=6)
 
 
-def parse(text, count=None):
+def parse(text, count=None, **how):
     data = text if isinstance(text, bytes) else text.encode()
     made = StageCount("reader")
     with counting(made):
-        records = parse_lines(data, count or data.count(b"\n"), lambda byte, line: f"line {line}, byte {byte}")
-    return records, made
+        parts = parse_lines(data, count or data.count(b"\n"), lambda byte, line: f"line {line}, byte {byte}", **how)
+    return parts, made
 
 
 def batch(*runs, fields=None):
-    table, absent = joined([columns_of(records, fields) for records in runs]).tables()
+    return document([part for records in runs for part in columns_of(records, fields)])
+
+
+def document(parts):
+    table, absent = joined(parts).tables()
     return DocumentBatch.from_arrow(table, absent=absent)
 
 
@@ -40,8 +44,8 @@ def rows(one):
 def test_what_is_read_is_written_as_it_came(records, cut):
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     parsed, made = parse(text)
-    assert (parsed, made.rows_seen or 0, made.rows_failed) == (records, len(records), 0)
-    again = rows(batch(parsed[:cut], parsed[cut:]))
+    assert (rows(document(parsed)), made.rows_seen or 0, made.rows_failed) == (records, len(records), 0)
+    again = rows(batch(records[:cut], records[cut:]))
     assert [json.dumps(row, sort_keys=True) for row in again] == [json.dumps(row, sort_keys=True) for row in records]
 
 
@@ -116,9 +120,10 @@ def test_fields_are_always_columns_and_what_lacks_them_lacks_them():
 
 
 def test_what_other_tools_write_is_read():
-    records, made = parse(b'{"a": NaN, "b": -Infinity}\r\n\n  \t\r\n{"a": 1, "a": 2}\n{"c": 1e400}')
-    assert math.isnan(records[0]["a"])
-    assert records[1:] == [{"a": 2}, {"c": math.inf}]
+    (found,), made = parse(b'{"a": NaN, "b": -Infinity}\r\n\n  \t\r\n{"d": 1, "d": 2}\n{"c": 1e400}')
+    assert [str(value) for value in found.columns["a"].to_pylist()] == ["nan", "None", "None"]
+    others = {name: found.columns[name].to_pylist() for name in "bcd"}
+    assert others == {"b": [-math.inf, None, None], "c": [None, None, math.inf], "d": [None, 2, None]}
     assert (made.rows_seen, made.rows_failed) == (3, 0)
 
 
@@ -138,8 +143,8 @@ def test_what_other_tools_write_is_read():
 )
 def test_a_line_that_is_no_record_is_set_aside_and_named(line, error):
     good = b'{"a": 1}\n'
-    records, made = parse(good + line + b"\n" + good)
-    assert records == [{"a": 1}, {"a": 1}]
+    parts, made = parse(good + line + b"\n" + good)
+    assert rows(document(parts)) == [{"a": 1}, {"a": 1}]
     assert (made.rows_seen, made.rows_failed) == (3, 1)
     (failure,) = made.failures
     assert f"{failure.error}: {failure.message}".startswith(error)
@@ -148,6 +153,21 @@ def test_a_line_that_is_no_record_is_set_aside_and_named(line, error):
 
 
 def test_a_record_on_two_lines_is_not_read_as_one():
-    records, made = parse(b'{"c":\n3}\n{"d": 4}\n')
-    assert records == [{"d": 4}]
+    parts, made = parse(b'{"c":\n3}\n{"d": 4}\n')
+    assert rows(document(parts)) == [{"d": 4}]
     assert (made.rows_seen, made.rows_failed) == (3, 2)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from([b'{"a": 1}', b'{"a": "\\ud800"}', b"[1]", b"{}", b"", b" \t", b'{"a": NaN}', b"\xff", b"\0"])
+        | st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")),
+        max_size=8,
+    )
+)
+def test_every_line_is_a_row_or_set_aside_whatever_its_bytes(lines):
+    parts, made = parse(b"".join(line + b"\n" for line in lines))
+    there = [line for line in lines if line and not line.isspace()]
+    assert sum(part.rows for part in parts) + made.rows_failed == len(there) == (made.rows_seen or 0)
+    assert len(rows(document(parts))) == len(there) - made.rows_failed

@@ -52,7 +52,7 @@ def test_a_row_is_written_as_documented(tmp_path, make):
 def test_what_was_written_is_told(tmp_path):
     task, made = write(JsonlWriter(str(tmp_path)), batch(partition_index=3))
     assert task.data == [f"{tmp_path}/{get_deterministic_hash(['ab'], '0_ab')}.jsonl"]
-    assert task._metadata == {"partition_index": 3, "format": "jsonl", "num_rows": 2}
+    assert task._metadata == {"partition_index": 3, "format": "jsonl", "num_rows": 2, "num_bytes": 38}
     assert made.rows_written == 2
     assert [path.name for path in tmp_path.iterdir()] == [Path(task.data[0]).name]
 

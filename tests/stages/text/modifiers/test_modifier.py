@@ -3,7 +3,7 @@ import functools
 import pyarrow as pa
 import pytest
 
-from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
+from nemo_curator.stages.text.modifiers import DocumentModifier, Modify, NewlineNormalizer, UrlRemover
 from nemo_curator.tasks import DocumentBatch
 
 
@@ -74,10 +74,34 @@ def test_modifiers_run_in_order_and_may_use_what_one_before_made():
 
 
 @pytest.mark.parametrize(
+    ("inputs", "outputs", "made"),
+    [
+        ("a", None, {"a": "X!?", "b": "y"}),
+        (["a"], None, {"a": "X!?", "b": "y"}),
+        (["a", "b", "b"], None, {"a": "X", "b": "y!?"}),
+        ([["a"], ["b"], ["a"]], [None], {"a": "X?", "b": "y!"}),
+        (["a", "c", "c"], "c", {"a": "x", "b": "y", "c": "X!?"}),
+        ("a", ["c"], {"a": "x", "b": "y", "c": "x?"}),
+        ("a", ["c", None, "d"], {"a": "x!", "b": "y", "c": "X", "d": "x!?"}),
+    ],
+)
+def test_fields_are_one_for_all_or_one_for_each(inputs, outputs, made):
+    stage = Modify([Upper(), lambda text: text + "!", lambda text: text + "?"], inputs, outputs)
+    assert stage.process(batch(a=["x"], b=["y"])).to_pyarrow().to_pylist() == [made]
+
+
+def test_one_list_of_columns_serves_several_modifiers():
+    stage = Modify([Join(), lambda first, second: second + first], [["first", "second"]], ["one", "other"])
+    made = stage.process(batch(first=["a"], second=["b"])).to_pyarrow().to_pylist()
+    assert made == [{"first": "a", "second": "b", "one": "a-b", "other": "ba"}]
+
+
+@pytest.mark.parametrize(
     ("modifier", "name"),
     [
         (Upper(), "Upper"),
         ([Upper(), Join()], "modifier_chain_of_Upper_Join"),
+        ([UrlRemover(), NewlineNormalizer()], "modifier_chain_of_UrlRemover_NewlineNormalizer"),
         (str.lower, "lower"),
         (functools.partial(str.replace), "replace"),
     ],

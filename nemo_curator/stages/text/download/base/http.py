@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from nemo_curator import __package_name__, __version__
 from nemo_curator.errors import CuratorError
+from nemo_curator.ledger import pulse
+from nemo_curator.utils.storage import open_bytes
 
 if TYPE_CHECKING:
     from requests import Response
@@ -184,7 +186,9 @@ class _Transfer:
 
 
 def _store(response: Response, file: BinaryIO) -> None:
-    file.writelines(response.raw.stream(CHUNK, decode_content=False))
+    for chunk in response.raw.stream(CHUNK, decode_content=False):
+        file.write(chunk)
+        pulse.beat()
 
 
 def _version_of(response: Response) -> str | None:
@@ -223,7 +227,5 @@ def _matches(path: str | Path, checksum: str) -> bool:
 
 
 def _copy(url: str, path: str) -> None:
-    import fsspec
-
-    with fsspec.open(url, "rb") as source, Path(path).open("wb") as target:
+    with open_bytes(url) as source, Path(path).open("wb") as target:
         shutil.copyfileobj(source, target, CHUNK)

@@ -19,6 +19,7 @@ from nemo_curator.stages.text.download.base.merged import merged
 from nemo_curator.stages.text.download.base.rows import Row, batched, make_table, size_of
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.utils.column_utils import resolve_filename_column
 
 __getattr__ = merged(__name__)
 
@@ -63,9 +64,7 @@ class DocumentIterateExtractStage(ProcessingStage[FileGroupTask, DocumentBatch])
 
     @property
     def filename_column(self) -> str | None:
-        if isinstance(self.add_filename_column, str):
-            return self.add_filename_column
-        return "file_name" if self.add_filename_column else None
+        return resolve_filename_column(self.add_filename_column)
 
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], []

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 18 * 2**20
 """The most bytes of a file that become one batch: a block of 16 MiB, and the line that hangs over its end."""
+BATCH_CELLS = 2**22
+"""The most rows times columns of a batch. Only records that share few keys come near it."""
 
 
 @dataclass

@@ -13,8 +13,8 @@ import msgspec
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
-from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
-from nemo_curator.stages.text.io.reader.lines import STEP_BYTES, read_head, read_lines
+from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BATCH_CELLS, BaseFileReader, find_files_of
+from nemo_curator.stages.text.io.reader.lines import long_line, read_head, read_lines
 from nemo_curator.stages.text.io.reader.records import Columns, columns_of, joined, parse_lines
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
@@ -130,34 +130,44 @@ class JsonlReaderStage(BaseFileReader):
 
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[Columns] = []
-        size = made = 0
+        size = rows = made = 0
+        names: set[str] = set()
         for path in map(str, task.data):
             for found, length in self._read(path, *task.reader_config.get("byte_range", (0, None))):
-                if held and size + length > BATCH_BYTES:
+                names.update(found.columns)
+                if held and (size + length > BATCH_BYTES or len(names) * (rows + found.rows) > BATCH_CELLS):
                     yield _batch(held, task)
-                    held, size, made = [], 0, made + 1
+                    held, size, rows, names, made = [], 0, 0, set(found.columns), made + 1
                 held.append(found)
                 size += length
+                rows += found.rows
         if held or not made:
-            yield _batch(held or [columns_of([], self.fields)], task)
+            yield _batch(held or columns_of([], self.fields), task)
 
     def _read(self, path: str, start: int, stop: int | None) -> Iterator[tuple[Columns, int]]:
         """The rows of a file or a range of it, in runs with their size. What ends it early counts as one more."""
-        place, line = start, 1
+        line = 1
+
+        def too_long(place: int, size: int) -> None:
+            nonlocal line
+            counts.seen(1)
+            counts.failed(long_line(path, place, size), source=_name(path, place if start else None, line))
+            line += 1
+
+        place = start
         try:
             if start:
-                _refuse_other_json(read_head(path, STEP_BYTES, **self._opening()), path)
-            for place, lines in read_lines(path, start, stop, **self._opening()):
+                _refuse_other_json(read_head(path, HEAD_BYTES, **self._opening()), path)
+            for place, lines in read_lines(path, start, stop, too_long=too_long, **self._opening()):
                 if place == 0:
                     _refuse_other_json(lines, path)
                     lines = lines.removeprefix(_BOM)
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-                records = parse_lines(lines, count, partial(_name, path, place if start else None, line))
-                yield columns_of(records, self.fields), len(lines)
+                parts = parse_lines(lines, count, partial(_name, path, place if start else None, line), self.fields)
+                yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:
-            counts.seen(1)
-            counts.failed(error, source=_name(path, place if start else None, line))
+            counts.cut_short(error, source=_name(path, place if start else None, line))
 
     def _opening(self) -> dict[str, Any]:
         return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
@@ -169,12 +179,20 @@ def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:
 
 
 def _refuse_other_json(head: bytes, path: str) -> None:
-    """Raise if a file is JSON, but not one object a line."""
-    first, _, rest = head.removeprefix(_BOM).lstrip().partition(b"\n")
-    if first.startswith(b"["):
+    """Raise if a file is JSON, but not one object a line. A damaged first line among good ones does not make it so."""
+    first, *others = head.removeprefix(_BOM).lstrip().split(b"\n", 3)
+    is_array = first.startswith(b"[") and (first.rstrip() == b"[" or not any(map(_is_object, others[:1])))
+    if is_array:
         raise InputError(f"{path} is a JSON array; wanted one object a line, which jq -c '.[]' makes of it")
-    if first.rstrip() == b"{" and rest:
+    if first.rstrip() == b"{" and any(others) and not any(map(_is_object, others[1:2])):
         raise InputError(f"{path} holds an object over several lines; wanted one a line, which jq -c . makes of it")
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _name(path: str, byte: int | None, line: int, bytes_before: int = 0, lines_before: int = 0) -> str:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
-import fsspec
-import zstandard
-
 from nemo_curator.errors import InputError
-from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.find_files import compression_of, local_path
+from nemo_curator.utils.decompression import decompressed
+from nemo_curator.utils.find_files import compression_of
+from nemo_curator.utils.storage import open_bytes
 
 CHUNK_BYTES = 2**20
 STEP_BYTES = 2**14
-_DECODERS: dict[str, Callable[[], Any]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
-    "bz2": bz2.BZ2Decompressor,
-    "xz": lzma.LZMADecompressor,
-    "zstd": lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj(),
-}
-_DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError)
+LINE_BYTES = 2**27
+"""The longest line that is read, with its end. A parsed line may take twenty times its size."""
 
 
 def read_lines(
@@ -34,14 +25,18 @@ def read_lines(
     *,
     compression: str | None = "infer",
     storage_options: dict[str, Any] | None = None,
+    too_long: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a file whose first byte lies in [start, stop), in runs, each with its place in the file.
 
     Places in a compressed file are those in what it holds. Of a damaged one, what comes before the damage is read
-    before the error is raised.
+    before the error is raised. A line beyond LINE_BYTES is not held: `too_long` is told its place and size in its
+    turn, or, where nobody wants to know, InputError is raised.
     """
     with open_bytes(path, storage_options) as file:
-        yield from whole_lines(_chunks(file, path, start, stop, compression), start, stop)
+        yield from whole_lines(
+            _chunks(file, path, start, stop, compression), start, stop, too_long or partial(_refuse, path)
+        )
 
 
 def read_head(
@@ -57,12 +52,16 @@ def read_head(
     return head[:size]
 
 
-def whole_lines(chunks: Iterable[bytes], start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+def whole_lines(
+    chunks: Iterable[bytes], start: int = 0, stop: int | None = None, too_long: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Cut bytes into runs of whole lines, and leave out the lines whose first byte lies outside [start, stop).
 
-    The chunks begin one byte before `start`: that byte tells whether a line begins there.
+    The chunks begin one byte before `start`: that byte tells whether a line begins there. None is larger than
+    LINE_BYTES.
     """
     end_of_range = sys.maxsize if stop is None else stop
+    too_long = too_long or partial(_refuse, "the input")
     place = held_at = max(start - 1, 0)
     held: list[bytes] = []
     skipping = start > 0
@@ -71,32 +70,37 @@ def whole_lines(chunks: Iterable[bytes], start: int = 0, stop: int | None = None
             end = chunk.find(b"\n") + 1
             place += end or len(chunk)
             held_at, skipping, chunk = place, not end, chunk[end:] if end else b""
+        elif place + len(chunk) - held_at > LINE_BYTES and held_at < end_of_range:
+            end = chunk.find(b"\n") + 1
+            if place + (end or len(chunk)) - held_at > LINE_BYTES:
+                held = []
+                place += end or len(chunk)
+                if not end:
+                    continue
+                too_long(held_at, place - held_at)
+                held_at, chunk = place, chunk[end:]
         if held_at >= end_of_range:
             return
-        is_last = place + len(chunk) >= end_of_range
-        end = (chunk.find(b"\n", max(end_of_range - 1 - place, 0)) if is_last else chunk.rfind(b"\n")) + 1
+        last = chunk.find(b"\n", max(end_of_range - 1 - place, 0)) + 1 if place + len(chunk) >= end_of_range else 0
+        end = last or chunk.rfind(b"\n") + 1
         if end:
             yield held_at, b"".join([*held, memoryview(chunk)[:end]])
-            if is_last:
+            if last:
                 return
             held, held_at = [], place + end
         held.append(chunk[end:])
         place += len(chunk)
-    if any(held):
+    if place - held_at > LINE_BYTES:
+        too_long(held_at, place - held_at)
+    elif any(held):
         yield held_at, b"".join(held)
-
-
-def open_bytes(path: str, storage_options: dict[str, Any] | None = None) -> BinaryIO:
-    """Open a file or URL as it is, without looking through compression."""
-    if not is_remote_url(path):
-        return local_path(path).open("rb", buffering=0)
-    fs, place = fsspec.core.url_to_fs(path, **(storage_options or {}))
-    return fs.open(place, "rb")
 
 
 def _chunks(file: BinaryIO, path: str, start: int, stop: int | None, compression: str | None) -> Iterator[bytes]:
     method = compression_of(path) if compression == "infer" else compression
-    return _decompressed(file, method, path) if method else _plain(file, start, stop)
+    if method:
+        return decompressed(file, method, path, min(CHUNK_BYTES, stop or CHUNK_BYTES))
+    return _plain(file, start, stop)
 
 
 def _plain(file: BinaryIO, start: int, stop: int | None) -> Iterator[bytes]:
@@ -108,19 +112,9 @@ def _plain(file: BinaryIO, start: int, stop: int | None) -> Iterator[bytes]:
         place += len(chunk)
 
 
-def _decompressed(file: BinaryIO, method: str, path: str) -> Iterator[bytes]:
-    """Decompress, member after member, in steps so small that little is lost before damage."""
-    decoder = None
-    while chunk := file.read(STEP_BYTES):
-        while chunk:
-            decoder = decoder or _DECODERS[method]()
-            try:
-                data = decoder.decompress(chunk)
-            except _DAMAGE as error:
-                place = f"{path}: the {method} stream is damaged before byte {file.tell()}"
-                raise InputError(f"{place}: {error}") from error
-            yield data
-            chunk = decoder.unused_data.lstrip(b"\0") if decoder.eof else b""
-            decoder = None if decoder.eof else decoder
-    if decoder is not None:
-        raise InputError(f"{path}: the {method} stream is cut off after byte {file.tell()}")
+def _refuse(path: str, place: int, size: int) -> None:
+    raise long_line(path, place, size)
+
+
+def long_line(path: str, place: int, size: int) -> InputError:
+    return InputError(f"{path}: the line at byte {place} has {size} bytes; wanted at most {LINE_BYTES}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,7 +21,7 @@ from nemo_curator.stages.text.io.reader.lines import open_bytes
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
-from nemo_curator.tasks.json_column import JSON
+from nemo_curator.tasks.json_column import JSON, is_json
 from nemo_curator.tasks.sentinels import EmptyTask
 from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.file_utils import get_default_file_extensions
@@ -39,6 +42,12 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
     "dtype_backend": ("pyarrow",),
 }
 """Settings of `pandas.read_parquet` that ask for what is done anyway."""
+
+_DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
+"""What pyarrow raises on files that hold nonsense."""
+
+_VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+"""Arrow cannot filter views."""
 
 IS_JSON = {b"nemo_curator": b"json"}
 """Marks a text column whose values are JSON, so that it is one again when it is read."""
@@ -100,7 +109,7 @@ class ParquetReaderStage(BaseFileReader):
         try:
             with self._open(task.data[0]) as file:
                 found = _columns(pq.ParquetFile(file))
-        except (InputError, OSError, IndexError, pa.ArrowException):
+        except _DAMAGE:
             return None
         if self.fields and (missing := [name for name in self.fields if name not in found]):
             raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
@@ -131,38 +140,61 @@ class ParquetReaderStage(BaseFileReader):
             yield _batch(held, task)
 
     def _tables(self, path: str, row_groups: list[int] | None) -> Iterator[pa.Table]:
-        """The rows of a file or some of its row groups, in steps. What ends it early counts as one more row."""
+        """The rows of a file or some of its row groups, in steps. What ends it early counts the rows that are missing.
+
+        Where the footer cannot be read, nobody knows how many these are: it counts as one.
+        """
+        promised = read = 0
+        place = path
         try:
             with self._open(path) as source:
                 # without a buffer Arrow holds whole columns; far away fewer and larger requests are worth that
-                file = pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=is_remote_url(path))
+                file = pq.ParquetFile(
+                    source, buffer_size=BUFFER_BYTES, pre_buffer=is_remote_url(path), page_checksum_verification=True
+                )
                 found = _columns(file)
                 wanted = self.fields or found
+                names = [name for name in wanted if name in found]
+                promised = _promised(file.metadata, row_groups)
+                _check_names(names, path)
                 yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted)
-                for batch in self._scan(file, source, row_groups, [name for name in wanted if name in found]):
-                    counts.seen(batch.num_rows)
-                    yield _table(batch, wanted)
-        except (OSError, pa.ArrowException) as error:
-            counts.seen(1)
-            counts.failed(error, source=path)
+                for group in range(file.num_row_groups) if row_groups is None else row_groups:
+                    place, start = f"{path}, row group {group}", read
+                    for batch in self._scan(file, source, group, names):
+                        table = _without_nonsense(_table(batch, wanted), path, read)
+                        counts.seen(batch.num_rows, batch.nbytes)
+                        read += batch.num_rows
+                        yield table
+                    self._check(read - start, file.metadata.row_group(group).num_rows)
+                place = path
+                self._check(read, promised)
+        except _DAMAGE as error:
+            rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
+            counts.cut_short(error, source=f"{place}, after row {read}" if read else place, rows=rows)
 
-    def _scan(
-        self, file: pq.ParquetFile, source: Any, row_groups: list[int] | None, columns: list[str]
-    ) -> Iterator[pa.RecordBatch]:
+    def _check(self, read: int, promised: int) -> None:
+        """Raise if there are fewer rows than the footer promises, as where a page is of a kind that Arrow passes by."""
+        if read < promised and not self.read_kwargs.get("filters"):
+            raise InputError(f"{promised} rows should be here by the footer of the file; found {read}")
+
+    def _scan(self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
         rows = _rows_at_once(file.metadata)
         filters = self.read_kwargs.get("filters")
         if filters is None:
-            return file.iter_batches(rows, row_groups, columns)
+            return file.iter_batches(rows, [row_group], columns)
         import pyarrow.dataset as ds
 
         expression = filters if isinstance(filters, ds.Expression) else pq.filters_to_expression(filters)
-        fragment = ds.ParquetFileFormat().make_fragment(source, row_groups=row_groups)
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        fragment = ds.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(
+            source, row_groups=[row_group]
+        )
         return fragment.to_batches(columns=columns, filter=expression, batch_size=rows, batch_readahead=1)
 
     def _open(self, path: str) -> Any:
         if is_remote_url(path):
             return open_bytes(path, self.read_kwargs.get("storage_options"))
-        return pa.OSFile(str(local_path(path)))
+        return pa.OSFile(os.fsencode(local_path(path)))
 
 
 def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
@@ -177,13 +209,86 @@ def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
         at = batch.schema.get_field_index(name)
         column = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows)
         is_marked = at >= 0 and IS_JSON.items() <= (batch.schema.field(at).metadata or {}).items()
+        is_marked = is_marked and column.type == pa.string()
+        if column.type in _VIEWS:
+            column = column.cast(_VIEWS[column.type])
         columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
     return pa.table(columns)
 
 
+def _without_nonsense(table: pa.Table, place: str, start: int) -> pa.Table:
+    """Set aside the rows whose text is not UTF-8, or whose JSON is none: stages and writers trust what they get."""
+    wrong: dict[int, str] = {}
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        wrong = _find(table, (pa.types.is_string, pa.types.is_large_string), _is_text, "not UTF-8")
+    wrong |= _find(table, (is_json,), _is_json_text, "not JSON")
+    if not wrong:
+        return table
+    kept = table.take([row for row in range(len(table)) if row not in wrong])
+    kept.validate(full=True)
+    for row, reason in wrong.items():
+        counts.failed(InputError(reason), source=f"{place}, row {start + row}")
+    return kept
+
+
+def _find(table: pa.Table, kinds: tuple[Callable, ...], is_good: Callable, what: str) -> dict[int, str]:
+    """The rows with a value that is not good, and which column has it."""
+    return {
+        row: f"{what}: column {name!r}"
+        for name, column in zip(table.column_names, table.columns)
+        if any(is_kind(column.type) for is_kind in kinds)
+        for row, value in enumerate(_bytes_of(column))
+        if value is not None and not is_good(value)
+    }
+
+
+def _bytes_of(column: pa.ChunkedArray) -> Iterator[bytes | None]:
+    for chunk in column.chunks:
+        storage = chunk.storage if is_json(chunk.type) else chunk
+        raw = storage.view(pa.large_binary() if storage.type == pa.large_string() else pa.binary())
+        raw.validate(full=True)
+        yield from raw.to_pylist()
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        return value.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_json_text(value: bytes) -> bool:
+    try:
+        return msgspec.json.decode(value, type=msgspec.Raw) is not None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
 def _columns(file: pq.ParquetFile) -> list[str]:
     """The columns of a file without the row numbers that pandas leaves behind."""
-    return [name for name in file.schema_arrow.names if not re.fullmatch(r"__index_level_\d+__", name)]
+    names = file.schema_arrow.names
+    numbered = {name for name in names if re.fullmatch(r"__index_level_\d+__", name)}
+    if numbered:
+        numbered.intersection_update(map(str, (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])))
+    return [name for name in names if name not in numbered]
+
+
+def _check_names(names: list[str], path: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path} has several columns called {', '.join(map(repr, twice))}")
+
+
+def _promised(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
+    """The rows that some row groups hold, by the footer; the last one also those that the sum of all lacks."""
+    # not footer.row_group(at).column(at): in a damaged footer that ends the process
+    rows = [max(footer.row_group(at).num_rows, 0) for at in range(footer.num_row_groups)]
+    missing = max(footer.num_rows - sum(rows), 0)
+    if row_groups is None:
+        return sum(rows) + missing
+    return sum(rows[at] for at in row_groups) + (missing if len(rows) - 1 in row_groups else 0)
 
 
 def _rows_at_once(footer: pq.FileMetaData) -> int:

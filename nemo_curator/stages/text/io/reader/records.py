@@ -16,8 +16,15 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.tasks.json_column import JSON, encoded
 
+MOST_KEYS = 2**14
+"""The most keys of a record."""
+MOST_CELLS = 2**17
+"""The most rows times columns of a table. Only records that share few keys go beyond."""
+
+_ROOM = 100  # a record nested almost as deep as the interpreter goes is read, but could not be written again
 _decoder = msgspec.json.Decoder(dict)
 _encoder = msgspec.json.Encoder()
+_NO_RECORD = (msgspec.DecodeError, ValueError, RecursionError)
 _LIST_OF_NOTHING = pa.list_(pa.null())
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -38,29 +45,41 @@ class Columns:
         return pa.Table.from_batches([pa.RecordBatch.from_struct_array(rows)]), None
 
 
-def parse_lines(lines: bytes, count: int, where: Callable[[int, int], str]) -> list[dict[str, Any]]:
-    """Parse whole lines, so many, into records; those that are none are set aside.
+def parse_lines(
+    lines: bytes, count: int, where: Callable[[int, int], str], fields: list[str] | None = None
+) -> list[Columns]:
+    """Parse whole lines, so many, into columns; those that are no records are set aside.
 
     `where` names a line for people, from its place among the bytes and the number of lines before it.
     """
     try:
         records = _decoder.decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        records = []
-    if len(records) != count:
-        return _parse_one_by_one(lines, where)
-    counts.seen(count)
-    return records
+        found = columns_of(records, fields) if len(records) == count else None
+    except (*_NO_RECORD, MemoryError):
+        found = None
+    if found is None:
+        return columns_of(_parse_one_by_one(lines, where), fields)
+    counts.seen(count, len(lines))
+    return found
 
 
-def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> Columns:
-    """Make a table of records."""
+def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> list[Columns]:
+    """Make a table of records, or several of fewer rows where records share so few keys that most of it were gaps."""
     shapes = dict.fromkeys(map(tuple, records))
+    if longest := max((len(shape) for shape in shapes if len(shape) > MOST_KEYS), default=0):
+        raise _too_many_keys(longest)
     names = fields or list(dict.fromkeys(chain.from_iterable(shapes)))
-    gaps = [name for name in names if any(name not in shape for shape in shapes)]
-    absent = {name: np.fromiter((name not in record for record in records), bool, len(records)) for name in gaps}
-    columns = {name: column_of([record.get(name) for record in records]) for name in names}
-    return Columns(columns, absent, len(records))
+    if len(names) * len(records) > MOST_CELLS and len(records) > 1:
+        half = len(records) // 2
+        return columns_of(records[:half], fields) + columns_of(records[half:], fields)
+    shared = set(names).intersection(*shapes)
+    places: dict[str, list[int]] = {name: [] for name in names if name not in shared}
+    for place, record in enumerate(records if places else []):
+        for name in record.keys() & places.keys():
+            places[name].append(place)
+    absent = {name: _others(there, len(records)) for name, there in places.items()}
+    columns = {name: column_of(_values(records, name, places.get(name))) for name in names}
+    return [Columns(columns, absent, len(records))]
 
 
 def joined(parts: list[Columns]) -> Columns:
@@ -93,6 +112,22 @@ def column_of(values: list[Any]) -> pa.Array:
     return _json_of(values)
 
 
+def _values(records: list[dict[str, Any]], name: str, places: list[int] | None) -> list[Any]:
+    """The values of a key that all records have, or only those in these places: gaps cost next to nothing."""
+    if places is None:
+        return [record[name] for record in records]
+    values: list[Any] = [None] * len(records)
+    for place in places:
+        values[place] = records[place][name]
+    return values
+
+
+def _others(places: list[int], count: int) -> np.ndarray:
+    others = np.ones(count, bool)
+    others[places] = False
+    return others
+
+
 def _joined(parts: list[pa.Array]) -> pa.Array:
     kinds = {part.type for part in parts} - {pa.null()}
     if len(kinds) > 1 and all(map(pa.types.is_list, kinds)):
@@ -102,6 +137,8 @@ def _joined(parts: list[pa.Array]) -> pa.Array:
 
 
 def _cast(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    if part.type == pa.null():
+        return pa.nulls(len(part), kind)
     return _json_of(part.to_pylist()) if kind == JSON else part.cast(kind)
 
 
@@ -117,10 +154,10 @@ def _parse_one_by_one(lines: bytes, where: Callable[[int, int], str]) -> list[di
     records, place = [], 0
     for number, line in enumerate(lines.split(b"\n")):
         if not line.isspace() and line:
-            counts.seen(1)
+            counts.seen(1, len(line) + 1)
             try:
                 records.append(_parse(line))
-            except (ValueError, RecursionError) as error:
+            except (*_NO_RECORD, MemoryError) as error:
                 counts.failed(error, source=where(place, number), record=line.decode(errors="replace"))
         place += len(line) + 1
     return records
@@ -133,14 +170,22 @@ def _parse(line: bytes) -> dict[str, Any]:
         record = _parse_leniently(line.decode())
     if not isinstance(record, dict):
         raise InputError(f"a record is a JSON object; found {type(record).__name__}")
+    if len(record) > MOST_KEYS:
+        raise _too_many_keys(len(record))
+    nested: Any = record
+    for _ in range(_ROOM):
+        nested = [nested]
+    _encoder.encode(nested)  # raises where half of a surrogate pair is no text, or nesting is too deep to be written
     return record
 
 
 def _parse_leniently(text: str) -> Any:
     """Parse what only Python's own parser takes: NaN and Infinity, which many tools write."""
     try:
-        record = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg} at character {error.colno}") from error
-    json.dumps(record, ensure_ascii=False).encode()  # a half of a surrogate pair is not text: this raises
-    return record
+
+
+def _too_many_keys(count: int) -> InputError:
+    return InputError(f"a record of {count} keys; wanted at most {MOST_KEYS}")

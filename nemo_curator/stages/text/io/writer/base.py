@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import pyarrow as pa
 
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.file_utils import check_output_mode, get_fs, refuse_to_empty
-from nemo_curator.utils.find_files import local_path
+from nemo_curator.utils.client_utils import is_remote_url, local_path
+from nemo_curator.utils.file_utils import check_output_mode, refuse_to_empty
 from nemo_curator.utils.hash_utils import get_deterministic_hash
+from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.whole_files import appearing_whole, remove_leftovers
 
 MODES = ("ignore", "overwrite", "append", "error")
 
@@ -68,14 +64,19 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
 
     def before_run(self, earlier: str | None = None) -> str:
         self._folder = absolute(self.path)
+        remove_leftovers(self._folder)
         if earlier is not None:
             self._run = earlier
             return earlier
-        fs = get_fs(self._folder, self.write_kwargs.get("storage_options"))
+        fs, place = locate(self._folder, self.write_kwargs.get("storage_options"))
         check_output_mode(self.mode, fs, self._folder, self.append_mode_implemented)
-        is_beside = self.mode == "append" and fs.isdir(self._folder)  # an object store has no empty folders
-        self._run = next_run(fs.ls(self._folder, detail=False)) if is_beside else ""
+        # an object store has no empty folders
+        is_beside = self.mode == "append" and kind_of(fs, place) == "directory"
+        self._run = next_run(ask(fs, "ls", place, detail=False)) if is_beside else ""
         return self._run
+
+    def after_run(self) -> None:
+        remove_leftovers(self._folder)  # of workers that were killed
 
     def process(self, task: DocumentBatch) -> FileGroupTask:
         batch = task
@@ -84,14 +85,19 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         path = f"{self._folder or absolute(self.path)}/{file_name(task)}{self._run}.{self.file_extension.lstrip('.')}"
         with appearing_whole(path) as place:
             self.write_data(batch, place)
-        counts.written(batch.num_items)
+            size = 0 if is_remote_url(place) else Path(place).stat().st_size
+        counts.written(batch.num_items, size)
         metadata = {**task._metadata, "format": self.file_extension, "num_rows": batch.num_items}
+        metadata |= {"num_bytes": size} if size else {}
         return FileGroupTask(dataset_name=task.dataset_name, data=[path], _metadata=metadata)
 
     def put(self, path: str, pieces: Iterable[bytes]) -> None:
         """Write a file; to an object store in one go."""
         if is_remote_url(path):
-            get_fs(path, self.write_kwargs.get("storage_options")).pipe_file(path, b"".join(pieces))
+            fs, place = locate(path, self.write_kwargs.get("storage_options"))
+            data = b"".join(pieces)
+            ask(fs, "pipe_file", place, data)
+            counts.written(0, len(data))
         else:
             with Path(path).open("wb") as file:
                 file.writelines(pieces)
@@ -100,7 +106,7 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
 def file_name(task: DocumentBatch) -> str:
     """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
     source = [task._source_id] if task._source_id else task._metadata.get("source_files") or [task.dataset_name]
-    return get_deterministic_hash(source, task.task_id or _digest(task))
+    return get_deterministic_hash(source, task.task_id or task.digest())
 
 
 def next_run(paths: list[str]) -> str:
@@ -112,29 +118,3 @@ def next_run(paths: list[str]) -> str:
 
 def absolute(path: str) -> str:
     return path.rstrip("/") if is_remote_url(path) else str(local_path(str(path)))
-
-
-@contextmanager
-def appearing_whole(path: str) -> Iterator[str]:
-    """Give a path to write to; the file takes its name when it is complete. Object stores do that by themselves."""
-    if is_remote_url(path):
-        yield path
-        return
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # the process is in the name: workers of a killed run may write for a moment beside those of the next
-    place = target.with_name(f".writing-{os.getpid()}-{target.name}")
-    try:
-        yield str(place)
-        place.replace(target)
-    finally:
-        place.unlink(missing_ok=True)
-
-
-def _digest(task: DocumentBatch) -> str:
-    """Stands for the id of a batch that is in no run."""
-    table = task.to_pyarrow()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return hashlib.sha256(sink.getvalue()).hexdigest()

@@ -35,7 +35,7 @@ _COMPRESSORS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.compressobj(wbits=31),
     "bz2": bz2.BZ2Compressor,
     "xz": lzma.LZMACompressor,
-    "zstd": lambda: zstandard.ZstdCompressor().compressobj(),
+    "zstd": lambda: zstandard.ZstdCompressor(write_checksum=True).compressobj(),
 }
 
 

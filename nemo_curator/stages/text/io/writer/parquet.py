@@ -21,7 +21,7 @@ _OF_PANDAS: dict[str, tuple | None] = {"engine": ("auto", "pyarrow"), "index": (
 
 @dataclass
 class ParquetWriter(BaseWriter):
-    """Write documents as Parquet, compressed with zstd.
+    """Write documents as Parquet, compressed with zstd, each page with its checksum.
 
     What travels as JSON text is written as text that our reader knows again; a key that was absent is null.
     `write_kwargs` are settings of `pyarrow.parquet.write_table` or `pandas.DataFrame.to_parquet`.
@@ -35,7 +35,7 @@ class ParquetWriter(BaseWriter):
         if asks_for_more({key: self.write_kwargs[key] for key in self.write_kwargs.keys() & _OF_PANDAS}, _OF_PANDAS):
             task.to_pandas().to_parquet(file_path, **self.write_kwargs)
             return
-        settings: dict[str, Any] = {"compression": "zstd", **own}
+        settings: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, **own}
         settings["compression"] = settings["compression"] or "none"
         schema = settings.pop("schema", None)
         table = plain(task.to_pyarrow())

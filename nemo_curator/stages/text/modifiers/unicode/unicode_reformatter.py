@@ -8,11 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from nemo_curator.kernels.mojibake import find_suspects, may_change, scan_tables
 from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
+from nemo_curator.stages.text.rows import change_rows
 from nemo_curator.tasks.text_column import TextColumn
 
 if TYPE_CHECKING:
@@ -56,16 +55,7 @@ class UnicodeReformatter(DocumentModifier):
         return ftfy.fix_text(text, self._settings())
 
     def modify_texts(self, texts: TextColumn) -> TextColumn:
-        rows = np.flatnonzero(self._suspects(texts))
-        before = texts.array.take(pa.array(rows)).to_pylist()
-        after = self._repaired(before)
-        changed = [at for at, (old, new) in enumerate(zip(before, after)) if old != new]
-        if not changed:
-            return texts
-        mask = np.zeros(len(texts), bool)
-        mask[rows[changed]] = True
-        repaired = pa.array([after[at] for at in changed], texts.array.type)
-        return TextColumn(pc.replace_with_mask(texts.array, pa.array(mask), repaired))
+        return change_rows(texts, self._suspects(texts), self._repaired)
 
     def _repaired(self, texts: list[str]) -> list[str]:
         """Give ftfy only the lines that need it: it treats lines by themselves, but for markup that it has seen."""

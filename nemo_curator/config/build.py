@@ -1,0 +1,90 @@
+"""Make objects of a configuration: a mapping with `_target_` names the class and holds its parameters."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from nemo_curator.config.load import did_you_mean, join
+from nemo_curator.errors import ConfigError
+
+ALLOWED = ("nemo_curator",)
+_CONTROLS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
+
+
+def build(value: Any, place: str = "", *, allowed: Sequence[str] = ALLOWED) -> Any:
+    """Build what a configuration describes, innermost first. Only classes of the `allowed` packages can be named."""
+    if isinstance(value, list):
+        return [build(item, join(place, at), allowed=allowed) for at, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if "_target_" not in value:
+        return {key: build(item, join(place, key), allowed=allowed) for key, item in value.items()}
+    if value.get("_recursive_", True) is not True:
+        raise ConfigError(f"{place}: _recursive_ is {value['_recursive_']!r}; what stands within is always built")
+    target = find_class(value["_target_"], place, allowed)
+    arguments = build(value.get("_args_", []), join(place, "_args_"), allowed=allowed)
+    parameters = {
+        key: build(item, join(place, key), allowed=allowed) for key, item in value.items() if key not in _CONTROLS
+    }
+    _check(target, arguments, parameters, place)
+    if value.get("_partial_"):
+        return functools.partial(target, *arguments, **parameters)
+    try:
+        return target(*arguments, **parameters)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{place}: {target.__name__}: {error}") from error
+
+
+def find_class(name: Any, place: str, allowed: Sequence[str]) -> type:
+    """Find a class by its full name, in a package that is allowed and that really defines it."""
+    if not isinstance(name, str) or "." not in name:
+        raise ConfigError(
+            f"{place}: _target_ is {name!r}; wanted the full name of a class, such as package.module.Class"
+        )
+    if not _is_of(name, allowed):
+        raise ConfigError(
+            f"{place}: {name} is not of {', '.join(allowed)}; a configuration builds nothing else unless it is allowed "
+            "(--allow PACKAGE, or the parameter `allowed`)"
+        )
+    module_name, _, class_name = name.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{place}: {name}: {error}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise ConfigError(f"{place}: {module_name} has no {class_name!r}{did_you_mean(class_name, _classes(module))}")
+    if not isinstance(found, type) or not _is_of(f"{found.__module__}.{class_name}", allowed):
+        raise ConfigError(f"{place}: {name} is no class of {', '.join(allowed)}; only those are built")
+    return found
+
+
+def _is_of(name: str, packages: Sequence[str]) -> bool:
+    return any(name.startswith(f"{package}.") for package in packages)
+
+
+def _classes(module: Any) -> list[str]:
+    return [name for name in dir(module) if isinstance(getattr(module, name, None), type)]
+
+
+def _check(target: type, arguments: list[Any], parameters: dict[str, Any], place: str) -> None:
+    """Raise if a parameter is unknown or missing, before anything is built."""
+    try:
+        signature = inspect.signature(target)
+    except ValueError:
+        return
+    known = [one.name for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    for name in parameters:
+        if name not in known and not takes_any:
+            raise ConfigError(
+                f"{place}: {target.__name__} has no parameter {name!r}{did_you_mean(name, known)}; it has {known}"
+            )
+    try:
+        signature.bind(*arguments, **parameters)
+    except TypeError as error:
+        raise ConfigError(f"{place}: {target.__name__}: {error}; it has {known}") from error

@@ -1,0 +1,152 @@
+"""Run a pipeline that is written as YAML: `python -m nemo_curator.config.run --config-name NAME key=value …`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from nemo_curator.backends.base import BaseExecutor
+from nemo_curator.config.build import ALLOWED, build
+from nemo_curator.config.load import FOLDER, did_you_mean, join, load_config, resolve
+from nemo_curator.core.client import RayClient
+from nemo_curator.errors import ConfigError, CuratorError
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.resources import Resources
+
+logger = logging.getLogger(__name__)
+
+_EXECUTORS = {
+    "local": "nemo_curator.backends.local.LocalExecutor",
+    "ray_actor_pool": "nemo_curator.backends.ray_actor_pool.RayActorPoolExecutor",
+    "ray_data": "nemo_curator.backends.ray_data.RayDataExecutor",
+    "xenna": "nemo_curator.backends.xenna.XennaExecutor",
+}
+_MODES = ("streaming", "batch")
+_OF_THE_RUN = ("checkpoint_path", "max_failed_fraction", "on_change", "rejected_path", "rejected_sample")
+
+
+def create_pipeline_from_yaml(
+    cfg: Mapping[str, Any] | str | os.PathLike, *, log_config: bool = True, allowed: Sequence[str] = ALLOWED
+) -> Any:
+    """Make the pipeline that the list `stages` describes, or the workflow that is the one item of `workflow`.
+
+    `cfg` is a path, a mapping, or a configuration of OmegaConf. An item names its class as `_target_`; `resources`
+    beside the parameters is what the stage gets to run with. Only classes of the packages in `allowed` are built.
+    """
+    config = resolve(load_config(cfg) if isinstance(cfg, str | os.PathLike) else cfg)
+    if log_config:
+        logger.info("configuration: %s", config)
+    given = [key for key in ("stages", "workflow") if config.get(key)]
+    if len(given) != 1:
+        close = "" if given else "".join(did_you_mean(str(key), ("stages", "workflow")) for key in config)
+        raise ConfigError(f"wanted 'stages' or 'workflow', found {given or list(config)}{close}")
+    items = config[given[0]]
+    if not isinstance(items, list):
+        raise ConfigError(f"{given[0]} is a {type(items).__name__}; wanted a list")
+    if given == ["workflow"]:
+        if len(items) != 1:
+            raise ConfigError(f"workflow has {len(items)} items; wanted one")
+        return build(items[0], "workflow.0", allowed=allowed)
+    stages = [_stage(item, join("stages", at), allowed) for at, item in enumerate(items)]
+    return Pipeline(name="yaml_pipeline", stages=stages)
+
+
+def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
+    """Make the executor that `backend` names, with `execution_mode` and `executor_config`; None if neither is given.
+
+    A backend is xenna, ray_data, ray_actor_pool or local.
+    """
+    values = resolve(cfg)
+    backend, mode = values.get("backend"), values.get("execution_mode")
+    if backend is None and mode is None:
+        return None
+    backend = backend or "xenna"
+    if backend not in _EXECUTORS:
+        raise ConfigError(f"backend is {backend!r}{did_you_mean(str(backend), _EXECUTORS)}; wanted {list(_EXECUTORS)}")
+    if mode is not None and mode not in _MODES:
+        raise ConfigError(f"execution_mode is {mode!r}; wanted {' or '.join(_MODES)}")
+    settings = {**(values.get("executor_config") or {}), **({"execution_mode": mode} if mode is not None else {})}
+    return build({"_target_": _EXECUTORS[backend], "config": settings or None}, "backend")
+
+
+def create_ray_client_from_yaml(cfg: Mapping[str, Any]) -> RayClient:
+    """Make the client that `ray_client` describes, or one with its defaults."""
+    described = resolve(cfg).get("ray_client")
+    if described is None:
+        logger.warning("the configuration has no ray_client; RayClient() is used")
+        return RayClient()
+    return build({"_target_": "nemo_curator.core.client.RayClient", **described}, "ray_client")
+
+
+def run_config(config: Mapping[str, Any], *, allowed: Sequence[str] = ALLOWED) -> Any:
+    """Make a pipeline or workflow, run it, and return it.
+
+    A Ray cluster is started only where the configuration asks for one, by `ray_client` or a backend of Ray; otherwise
+    the pipeline runs on this machine's processes. `checkpoint_path`, `rejected_path` and the other parameters of
+    `Pipeline.run` may be given beside the stages.
+    """
+    made = create_pipeline_from_yaml(config, allowed=allowed)
+    executor = create_executor_from_yaml(config)
+    values = resolve(config)
+    settings = {key: values[key] for key in _OF_THE_RUN if values.get(key) is not None}
+    wants_cluster = values.get("ray_client") is not None or (executor is not None and values.get("backend") != "local")
+    with create_ray_client_from_yaml(config) if wants_cluster else nullcontext():
+        if isinstance(made, Pipeline):
+            made.run(executor, **settings)
+        else:
+            made.run(*([] if executor is None else [executor]))
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m nemo_curator.config.run", description=__doc__)
+    parser.add_argument("--config-path", "-cp", default="text", help="folder of the file; here or in this package")
+    parser.add_argument("--config-name", "-cn", required=True, help="name of the file, with or without .yaml")
+    parser.add_argument("--allow", action="append", default=[], help="a package of yours whose classes may be built")
+    parser.add_argument("overrides", nargs="*", help="key=value, +new_key=value or ~key")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        config = load_config(_find_file(given.config_path, given.config_name), given.overrides)
+        made = run_config(config, allowed=(*ALLOWED, *given.allow))
+    except CuratorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if isinstance(made, Pipeline) and made.last_run is not None:
+        print(made.last_run.table())
+    return 0
+
+
+def _find_file(folder: str, name: str) -> Path:
+    """The file in this folder, or in the folder of this name in the package, where `./text` is."""
+    name = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
+    here = Path(folder) / name
+    return here if here.exists() or Path(folder).is_absolute() else FOLDER / folder / name
+
+
+def _stage(item: Any, place: str, allowed: Sequence[str]) -> ProcessingStage:
+    if not isinstance(item, dict) or "_target_" not in item:
+        raise ConfigError(f"{place} is {item!r}; wanted the name of a class as _target_, and its parameters")
+    described = dict(item)
+    wanted = described.pop("resources", None)
+    stage = build(described, place, allowed=allowed)
+    if not isinstance(stage, ProcessingStage):
+        raise ConfigError(f"{place}: {item['_target_']} is a {type(stage).__name__}; wanted a stage")
+    if wanted is None:
+        return stage
+    target = "nemo_curator.stages.resources.Resources"
+    resources: Resources = build({"_target_": target, **wanted}, join(place, "resources"), allowed=allowed)
+    if isinstance(stage, CompositeStage):
+        return stage.with_({part.name: {"resources": resources} for part in stage.decompose()})
+    return stage.with_(resources=resources)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

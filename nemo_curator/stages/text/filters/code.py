@@ -1,0 +1,23 @@
+"""Where 25.09 kept its filters of source code."""
+
+from nemo_curator.stages.text.filters.heuristic.code import (
+    AlphaFilter,
+    GeneralCommentToCodeFilter,
+    HTMLBoilerplateFilter,
+    NumberOfLinesOfCodeFilter,
+    PerExtensionFilter,
+    PythonCommentToCodeFilter,
+    TokenizerFertilityFilter,
+    XMLHeaderFilter,
+)
+
+__all__ = [
+    "AlphaFilter",
+    "GeneralCommentToCodeFilter",
+    "HTMLBoilerplateFilter",
+    "NumberOfLinesOfCodeFilter",
+    "PerExtensionFilter",
+    "PythonCommentToCodeFilter",
+    "TokenizerFertilityFilter",
+    "XMLHeaderFilter",
+]

@@ -1,0 +1,1 @@
+"""Names that existing scripts import from here."""

@@ -1,0 +1,223 @@
+"""The members of a tar archive, one after another from a stream, whatever the archive claims about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemo_curator.errors import InputError
+from nemo_curator.stages.text.io.reader.lines import open_bytes
+from nemo_curator.utils.decompression import decompressed
+from nemo_curator.utils.find_files import compression_of
+
+MEMBER_BYTES = 2**28
+"""The largest member that is read where nothing else is asked for."""
+HEADER_BYTES = 2**20
+"""The longest name, or other extended header, that is read; an ordinary one has some hundred bytes."""
+
+_BLOCK = 512
+_RECORD = 20 * _BLOCK  # what the end of an archive is filled up to with zeros, behind which another may begin
+_CHUNK_BYTES = 2**20
+_SHORT_SUFFIXES = {".tgz": "gzip", ".tbz2": "bz2", ".txz": "xz", ".tzst": "zstd"}
+_REGULAR, _FOLDER, _LONG_NAME, _SPARSE, _PAX = b"\x0007", b"5", b"L", b"S", b"x"
+_ABOUT_NO_MEMBER = b"KgXV"  # long names of links, pax records for all members, those of Solaris, the name of a volume
+_WITHOUT_DATA = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
+_PAX_RECORD = re.compile(rb"([0-9]{1,7}) ([^=]+)=")
+
+
+def tar_members(
+    path: str,
+    *,
+    skipped: Callable[[InputError], None],
+    max_bytes: int = MEMBER_BYTES,
+    storage_options: dict[str, Any] | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each regular member of an archive, which may be compressed (`.tar.gz`, `.tgz`, …).
+
+    It is read as a stream, from a file or URL, and nothing is written anywhere. `skipped` is told of each member that
+    is not given: one larger than `max_bytes`, a link, a device, a sparse file, a name that leads out of a folder.
+    Folders are passed over in silence. Of a damaged archive, the members before the damage are given before InputError
+    is raised; one without the mark that ends an archive was cut off.
+    """
+    short = next((method for suffix, method in _SHORT_SUFFIXES.items() if path.lower().endswith(suffix)), None)
+    method = short or compression_of(path)
+    with open_bytes(path, storage_options) as file:
+        chunks = decompressed(file, method, path) if method else iter(lambda: file.read(_CHUNK_BYTES), b"")
+        yield from _Archive(path, _Stream(chunks), skipped, max_bytes).members()
+
+
+@dataclass
+class _Stream:
+    """Bytes of chunks, so many at a time. Damage in what they come from ends them."""
+
+    chunks: Iterator[bytes]
+    place: int = 0
+    error: InputError | None = None
+    _chunk: bytes = b""
+    _at: int = 0
+
+    def take(self, count: int) -> bytes:
+        """The next bytes; fewer where it ends."""
+        return b"".join(self._parts(count))
+
+    def skip(self, count: int) -> int:
+        """Pass by bytes without holding them, and say how many there were."""
+        return sum(map(len, self._parts(count)))
+
+    def _parts(self, count: int) -> Iterator[bytes]:
+        while count > 0 and (self._at < len(self._chunk) or self._fill()):
+            part = self._chunk[self._at : self._at + count]
+            self._at += len(part)
+            self.place += len(part)
+            count -= len(part)
+            yield part
+
+    def _fill(self) -> bool:
+        self._at = 0
+        try:
+            self._chunk = next(self.chunks, b"")
+        except InputError as error:
+            self._chunk, self.error = b"", error
+        return bool(self._chunk)
+
+
+@dataclass
+class _Header:
+    name: bytes
+    size: int
+    kind: bytes
+    has_map: bool
+    """Whether blocks that say where the data of a sparse file lie follow at once."""
+
+
+@dataclass
+class _Archive:
+    path: str
+    stream: _Stream
+    skipped: Callable[[InputError], None]
+    max_bytes: int
+    number: int = 1
+    start: int = 0
+    extended: dict[bytes, bytes] = field(default_factory=dict)
+    """What the headers before that of a member say about it."""
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        zeros = first = 0
+        while block := self._next_block():
+            if not block.strip(b"\0"):
+                zeros += 1
+                continue
+            if zeros:
+                if zeros < 2 or (self.start - first) % _RECORD:
+                    raise self._damage("zeros that end no archive are before it")
+                zeros, first = 0, self.start
+            header = self._header(block)
+            if header.kind in (_PAX, _LONG_NAME):
+                self._extend(header)
+            elif header.kind in _ABOUT_NO_MEMBER:
+                self._pass_by(header.size)
+            else:
+                yield from self._member(header)
+                self.number += 1
+                self.extended = {}
+        if self.stream.error or not zeros:
+            raise self._damage("it is cut off")
+
+    def _next_block(self) -> bytes:
+        self.start = self.stream.place
+        return self.stream.take(_BLOCK)
+
+    def _member(self, header: _Header) -> Iterator[tuple[str, bytes]]:
+        if header.kind == _FOLDER or (header.kind == b"\0" and header.name.endswith(b"/")):
+            return
+        if reason := self._why_not(header):
+            while header.has_map:
+                header.has_map = self._taken(_BLOCK)[504] > 0
+            self._pass_by(0 if header.kind in _WITHOUT_DATA else header.size)
+            self.skipped(InputError(f"{self.path}: member {self.number} ({_text(header.name)}) {reason}"))
+        else:
+            yield _text(header.name), self._taken(header.size)
+            self.stream.skip(-header.size % _BLOCK)
+
+    def _why_not(self, header: _Header) -> str | None:
+        """Why a member is not given."""
+        parts = re.split(rb"[/\\]", header.name)
+        if header.kind in _WITHOUT_DATA:
+            return f"is {_WITHOUT_DATA[header.kind]}, which is not followed"
+        if header.kind == _SPARSE or b"sparse" in self.extended:
+            return "is a sparse file, which is not read"
+        if header.kind not in _REGULAR:
+            return f"is of the unknown kind {_text(header.kind)!r}"
+        if header.size > self.max_bytes:
+            return f"has {header.size} bytes; wanted at most {self.max_bytes}"
+        if b"unread" in self.extended:
+            return f"has a header of more than {HEADER_BYTES} bytes"
+        if not parts[0] or parts[0][1:2] == b":" or b".." in parts or b"\0" in header.name:
+            return "has a name that leads out of the folder, or none"
+        return None
+
+    def _header(self, block: bytes) -> _Header:
+        blank = block[:148] + b" " * 8 + block[156:]
+        signed = sum(blank) - 256 * sum(byte > 127 for byte in blank)  # as some old programs add it up
+        if len(block) < _BLOCK or _number(block[148:156]) not in (sum(blank), signed):
+            raise self._damage("there is no header" if len(block) == _BLOCK else "it is cut off")
+        kind, name, size = block[156:157], block[:100].split(b"\0")[0], _number(block[124:136])
+        if kind not in (_PAX, _LONG_NAME) and kind not in _ABOUT_NO_MEMBER:
+            prefix = block[345:500].split(b"\0")[0] if block[257:263] == b"ustar\0" else b""
+            name = self.extended.get(b"path", prefix + b"/" + name if prefix else name)
+            size = int(self.extended.get(b"size", b"%d" % (-1 if size is None else size)))
+        if size is None or size < 0:
+            raise self._damage("its size is no number")
+        return _Header(name, size, kind, kind == _SPARSE and block[482] > 0)
+
+    def _extend(self, header: _Header) -> None:
+        """Read a name too long for the header, or pax records, which belong to the member that follows."""
+        if header.size > HEADER_BYTES:
+            self._pass_by(header.size)
+            self.extended[b"unread"] = b""
+            return
+        data = self._taken(header.size)
+        self.stream.skip(-header.size % _BLOCK)
+        if header.kind == _LONG_NAME:
+            self.extended[b"path"] = data.rstrip(b"\0")
+            return
+        at = 0
+        while at < len(data):
+            record = _PAX_RECORD.match(data, at)
+            end = at + int(record[1]) if record else 0
+            if record is None or end <= record.end() or data[end - 1 : end] != b"\n":
+                raise self._damage("its pax header is damaged")
+            key, value, at = record[2], data[record.end() : end - 1], end
+            if key == b"path" or (key == b"size" and value.isdigit() and len(value) < 20):
+                self.extended[key] = value
+            elif key.startswith(b"GNU.sparse."):
+                self.extended[b"sparse"] = b""
+
+    def _taken(self, size: int) -> bytes:
+        data = self.stream.take(size)
+        if len(data) < size:
+            raise self._damage("it is cut off")
+        return data
+
+    def _pass_by(self, size: int) -> None:
+        if self.stream.skip(size) < size:
+            raise self._damage("it is cut off")
+        self.stream.skip(-size % _BLOCK)
+
+    def _damage(self, what: str) -> InputError:
+        place = f"{self.path}: member {self.number}, at byte {self.start}, and what follows could not be read"
+        return InputError(f"{place}: {self.stream.error or what}")
+
+
+def _number(digits: bytes) -> int | None:
+    """A number of a header: octal, or to the base of 256 where that is too short for it."""
+    if digits[0] == 128:
+        return int.from_bytes(digits[1:], "big")
+    digits = digits.strip(b" \0")
+    return int(digits or b"0", 8) if re.fullmatch(rb"[0-7]*", digits) else None
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")
