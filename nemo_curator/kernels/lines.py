@@ -67,9 +67,9 @@ def count_lines(data, offsets):
     """
     facts = np.zeros((offsets.size - 1, END), np.int64)
     memory = np.zeros(longest_of(offsets) + ROOM, np.uint8)
-    feeds = np.empty(memory.size, np.int64)
+    feeds = np.empty(memory.size, np.int32)
     tables = tables_for(64)
-    edges = np.empty(128, np.int64)
+    edges = np.empty(128, np.int32)
     base = 0
     for row in range(offsets.size - 1):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
@@ -77,7 +77,7 @@ def count_lines(data, offsets):
         found = _find_feeds(text, feeds)
         if found >= tables.groups.size:
             tables = tables_for(found + 1)
-            edges = np.empty(2 * found + 2, np.int64)
+            edges = np.empty(2 * found + 2, np.int32)
             base = 0
         lines, blank = _describe_lines(text, memory, feeds[:found], edges, facts[row])
         repetition = facts[row, LINES:PARAGRAPHS]

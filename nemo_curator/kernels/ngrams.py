@@ -64,7 +64,7 @@ def count_repetition(data, offsets, smallest, largest, largest_top):
     counts = np.zeros((offsets.size - 1, largest - smallest + 1, 3), np.int64)
     longest = longest_of(offsets)
     spaces = np.empty(longest, np.uint8)
-    edges = np.empty(longest + 1, np.int64)
+    edges = np.empty(longest + 1, np.int32)
     memory = np.zeros(longest + ROOM, np.uint8)
     gram = np.zeros(longest + ROOM, np.uint8)
     tables = tables_for(64)

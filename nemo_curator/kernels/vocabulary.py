@@ -72,7 +72,7 @@ def count_vocabulary(data, offsets, letters):
     facts = np.zeros((offsets.size - 1, 6), np.int64)
     memory = np.zeros(longest_of(offsets) + ROOM, np.uint8)
     spaces = np.empty(memory.size, np.uint8)
-    edges = np.empty(memory.size, np.int64)
+    edges = np.empty(memory.size, np.int32)
     for row in range(offsets.size - 1):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
         words = find_words(text, spaces, edges)

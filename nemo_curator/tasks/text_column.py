@@ -58,6 +58,8 @@ class TextColumn:
     @property
     def word_counts(self) -> np.ndarray:
         """Words of each text, as `str.split` finds them."""
+        if "vocabulary" in self._counted:
+            return self.vocabulary["words"]
         return self.remember("word_counts", lambda: self.measure(count_words, lambda text: len(text.split())))
 
     def count(self, kind: int) -> np.ndarray:

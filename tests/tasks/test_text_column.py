@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_curator.kernels import compile as compiling
+from nemo_curator.kernels.characters import LETTER
 from nemo_curator.kernels.unicode import count_chars
 from nemo_curator.kernels.words import count_words
 from nemo_curator.tasks.text_column import TextColumn
@@ -62,6 +63,27 @@ def test_a_column_counts_once():
     column = TextColumn(words)
     assert column.word_counts is column.word_counts
     assert column.remember("anything", lambda: np.arange(5)) is column.remember("anything", lambda: None)
+
+
+def test_words_that_have_been_described_are_not_counted_again():
+    column = TextColumn(words)
+    assert column.vocabulary["words"].tolist() == column.word_counts.tolist() == [1, 0, 2, 0, 3]
+    with pytest.raises(KeyError):
+        column.remember("word_counts", lambda: {}["not remembered"])
+
+
+def test_facts_have_names_and_follow_the_rows():
+    column = TextColumn(["a.\n• b", None, "the cat the cat"])
+    assert column.lines["lines"].tolist() == [2, 0, 1]
+    assert column.count(LETTER).tolist() == [2, 0, 12]
+    assert column.ngrams(2)["duplicate"].tolist() == [0, 0, 7]
+    part = column.filter(np.array([True, False, True])).slice(1)
+    for name in ("lines", "letters", "ngrams (2, 10, 4)"):
+        part.remember(name, lambda: pytest.fail("counted again"))
+    assert part.lines["lines"].tolist() == [1]
+    assert part.count(LETTER).tolist() == [12]
+    assert part.ngrams(2)["duplicate"].tolist() == [7]
+    assert part.ngrams(2, top=True)["top"].tolist() == [14]
 
 
 def test_few_texts_are_counted_without_numba(monkeypatch):
