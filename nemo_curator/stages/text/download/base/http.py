@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from nemo_curator import __package_name__, __version__
 from nemo_curator.errors import CuratorError
 from nemo_curator.ledger import pulse
-from nemo_curator.utils.storage import open_bytes
 
 if TYPE_CHECKING:
     from requests import Response
@@ -227,5 +226,7 @@ def _matches(path: str | Path, checksum: str) -> bool:
 
 
 def _copy(url: str, path: str) -> None:
+    from nemo_curator.utils.storage import open_bytes
+
     with open_bytes(url) as source, Path(path).open("wb") as target:
         shutil.copyfileobj(source, target, CHUNK)
