@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nemo_curator.config.load import did_you_mean, join
-from nemo_curator.errors import ConfigError
+from nemo_curator.errors import ConfigError, MissingExtraError
 
 ALLOWED = ("nemo_curator",)
 _CONTROLS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
@@ -35,7 +35,9 @@ def build(value: Any, place: str = "", *, allowed: Sequence[str] = ALLOWED) -> A
         return functools.partial(target, *arguments, **parameters)
     try:
         return target(*arguments, **parameters)
-    except (TypeError, ValueError) as error:
+    except MissingExtraError:
+        raise
+    except Exception as error:  # whatever a constructor finds wrong is told with its place
         raise ConfigError(f"{place}: {target.__name__}: {error}") from error
 
 

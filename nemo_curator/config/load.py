@@ -89,14 +89,20 @@ class _Resolver:
         return self._text(value, place) if isinstance(value, str) else value
 
     def _text(self, text: str, place: str) -> Any:
+        values: list[str] = []  # kept apart, so that what a value holds is not taken for a reference
+
+        def with_values(part: str) -> str:
+            return re.sub("\0([0-9]+)\0", lambda found: values[int(found[1])], part)
+
         while (found := _REFERENCE.search(text)) is not None:
-            value = self._named(found[1].strip(), place)
+            value = self._named(with_values(found[1]).strip(), place)
             if found[0] == text:
                 return value
             if isinstance(value, dict | list):
                 raise ConfigError(f"{place}: {found[0]} is a {type(value).__name__} and cannot be part of a text")
-            text = text[: found.start()] + str(value) + text[found.end() :]
-        return text
+            values.append(str(value))
+            text = f"{text[: found.start()]}\0{len(values) - 1}\0{text[found.end() :]}"
+        return with_values(text)
 
     def _named(self, name: str, place: str) -> Any:
         kind, colon, argument = name.partition(":")

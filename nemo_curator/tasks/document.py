@@ -112,6 +112,11 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         column = self.column(name)
         return decoded(column) if is_json(column.type) else column.to_pylist()
 
+    def holds_text(self, name: str) -> bool:
+        """Whether a column is one of texts, or of values some of which may be: `text` takes it."""
+        kind = self.column(name).type
+        return is_json(kind) or pa.types.is_null(kind) or _is_text(kind)
+
     def text(self, name: str) -> TextColumn:
         """One column as text. What is counted about it is remembered for the stages that follow."""
         if self._frame is not None:
@@ -180,7 +185,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         new = copy.copy(self)
         new._texts, new._metadata, new._stage_perf = dict(self._texts), dict(self._metadata), list(self._stage_perf)
         if self._frame is not None:
-            new._frame = self._frame.copy(deep=False)
+            new._frame = self._frame.copy(deep=not _copies_on_write())
         return new
 
     def on_disk(self, folder: str | None = None) -> DocumentBatch:
@@ -196,7 +201,10 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         new = self._like(None)
         new._table = of_table(self._table)
         new._absent = of_table(self._absent) if self._absent is not None else None
-        new._texts = {name: of_text(text, new._table.column(name)) for name, text in self._texts.items()}
+        columns = {name: new._table.column(name) for name in self._texts}
+        # of a column of JSON the text is decoded, and is no part of the table
+        arrays = {name: None if is_json(column.type) else column for name, column in columns.items()}
+        new._texts = {name: of_text(text, arrays[name]) for name, text in self._texts.items()}
         return new
 
     def _like(self, data: pd.DataFrame | None) -> DocumentBatch:
@@ -214,6 +222,12 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state["_table"], state["_absent"] = _from_ipc(state["_table"]), _from_ipc(state["_absent"])
         self.__dict__.update(state)
+
+
+def _copies_on_write() -> bool:
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) >= 3
 
 
 def concat_batches(batches: list[DocumentBatch]) -> DocumentBatch:
@@ -262,6 +276,11 @@ def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
         for name, parts in masks.items()
     }
     return pa.table(columns) if columns else None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _text(column: pa.ChunkedArray, name: str) -> TextColumn:

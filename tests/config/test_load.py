@@ -82,3 +82,10 @@ def test_a_file_that_is_no_configuration_says_so(tmp_path, text, message):
 def test_a_file_that_is_not_there_names_those_that_are(path):
     with pytest.raises(ConfigError, match=r"did you mean 'job.yaml'\?; there are \['job.yaml'\]"):
         load_config(path.with_name("jobs.yaml"))
+
+
+def test_what_the_environment_holds_is_not_taken_for_a_reference(monkeypatch):
+    monkeypatch.setenv("AAA", "x${oc.env:AAA}")
+    monkeypatch.setenv("NAME", "AAA")
+    assert resolve({"path": "/tmp/${oc.env:AAA}"}) == {"path": "/tmp/x${oc.env:AAA}"}
+    assert resolve({"path": "a${oc.env:${oc.env:NAME}}"}) == {"path": "ax${oc.env:AAA}"}

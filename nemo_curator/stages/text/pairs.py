@@ -8,8 +8,8 @@ def derive(cls: type, row: str, column: str, row_from_column: Callable, column_f
 
     Called for every subclass: a class that overrides only one form of an inherited pair gets the other anew.
     """
-    own = cls.__dict__
-    if row in own and column not in own:
+    by_row, by_column = (next(at for at, one in enumerate(cls.__mro__) if name in vars(one)) for name in (row, column))
+    if by_row < by_column:
         setattr(cls, column, column_from_row)
-    elif column in own and row not in own:
+    elif by_column < by_row:
         setattr(cls, row, row_from_column)

@@ -64,6 +64,11 @@ class DocumentFilter:
         return self.keep_scores(scores)
 
 
+def scores_each(one: DocumentFilter) -> bool:
+    """Whether it is written for one value at a time, so that values need not be texts."""
+    return type(one).score_texts is _score_each
+
+
 def _score_one(self: DocumentFilter, text: str) -> Any:
     return _plain(self.score_texts(TextColumn([text])))[0]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nemo_curator.stages.base import Spec
 from nemo_curator.stages.text.fields import as_list
@@ -59,7 +60,10 @@ class MarkRejected(FilterStage):
             made = judge(left)
             if made.score_field is not None:
                 left = left.with_column(made.score_field, made.scores)
-                batch = batch.with_column(made.score_field, _spread(made.scores, rows, batch.num_items))
+                scores = _spread(made.scores, rows, batch.num_items)
+                if made.score_field in batch.get_columns():  # of those that were looked at before
+                    scores = pc.coalesce(scores, batch.column(made.score_field).cast(scores.type))
+                batch = batch.with_column(made.score_field, scores)
             reasons[rows[~made.keep]] = made.by
             if not made.keep.all():
                 rows, left = rows[made.keep], left.filter(made.keep)

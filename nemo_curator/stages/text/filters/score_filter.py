@@ -13,7 +13,7 @@ from nemo_curator.errors import ContractError
 from nemo_curator.ledger.counts import dropped
 from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
-from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
+from nemo_curator.stages.text.filters.doc_filter import DocumentFilter, scores_each
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.text_column import TextColumn
 
@@ -120,12 +120,14 @@ class Score(FilterStage):
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
         for one, text_field, score_field in self._steps:
-            texts = batch.text(text_field)
             if isinstance(one, DocumentFilter):
-                scores = _scores(one.score_texts, texts, one.name)
+                scores = _scores_of(one, batch, text_field)
+            elif batch.holds_text(text_field):
+                scores = [one(text) for text in batch.text(text_field).texts()]
             else:
-                scores = [one(text) for text in texts.texts()]
-            batch = batch.with_column(score_field, scores)
+                scores = [one(value) for value in batch.values(text_field)]
+            # without rows nobody knows of what type the scores would be; numbers fit with most
+            batch = batch.with_column(score_field, scores if len(scores) else np.zeros(0))
         return batch
 
 
@@ -185,13 +187,26 @@ def judge_texts(one: DocumentFilter, texts: TextColumn, invert: bool, score_fiel
 def _judge_column(
     one: DocumentFilter, text_field: str, score_field: str | None, invert: bool, batch: DocumentBatch
 ) -> Judged:
+    if scores_each(one) and not batch.holds_text(text_field):
+        scores = _scores_of(one, batch, text_field)
+        return Judged(one.name, _mask(one.keep_scores(scores), invert), scores, score_field)
     return judge_texts(one, batch.text(text_field), invert, score_field)
 
 
 def _judge_values(one: Any, field: str, invert: bool, name: str, batch: DocumentBatch) -> Judged:
     values = batch.values(field)
-    keep = one.keep_scores(values) if isinstance(one, DocumentFilter) else [bool(one(value)) for value in values]
-    return Judged(name, _mask(keep, invert), values)
+    if not isinstance(one, DocumentFilter):
+        return Judged(name, _mask([bool(one(value)) for value in values], invert), values)
+    keep = np.zeros(len(values), bool)  # what has no score is not kept, inverted or not
+    scored = np.array([value is not None for value in values], bool)
+    keep[scored] = _mask(one.keep_scores([value for value in values if value is not None]), invert)
+    return Judged(name, keep, values)
+
+
+def _scores_of(one: DocumentFilter, batch: DocumentBatch, field: str) -> Any:
+    if scores_each(one) and not batch.holds_text(field):
+        return [one.score_document(value) for value in batch.values(field)]
+    return _scores(one.score_texts, batch.text(field), one.name)
 
 
 def _scores(score: Callable[[TextColumn], Any], texts: TextColumn, name: str) -> Any:

@@ -40,6 +40,11 @@ class DocumentModifier:
         raise TypeError(f"{type(self).__name__} defines neither modify_document nor modify_texts")
 
 
+def modifies_each(modifier: DocumentModifier) -> bool:
+    """Whether it is written for one value at a time, so that values need not be texts."""
+    return type(modifier).modify_texts is _modify_each
+
+
 def _modify_one(self: DocumentModifier, text: str) -> Any:
     made = self.modify_texts(TextColumn([text]))
     one = (made.array if isinstance(made, TextColumn) else made)[0]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from nemo_curator.errors import ContractError
 from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
-from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
+from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier, modifies_each
 from nemo_curator.tasks.document import DocumentBatch
 
 
@@ -64,10 +64,14 @@ def _modified(batch: DocumentBatch, modify: Any, fields: list[str], output: str)
     if len(fields) > 1:
         call = modify.modify_document if isinstance(modify, DocumentModifier) else modify
         columns = [batch.values(field) for field in fields]
-        return batch.with_column(output, [call(**dict(zip(fields, row))) for row in zip(*columns)])
+        return batch.with_column(output, _as_text([call(**dict(zip(fields, row))) for row in zip(*columns)]))
     field = fields[0]
-    if not isinstance(modify, DocumentModifier):
-        return batch.with_column(output, [modify(value) for value in batch.values(field)])
+    if not batch.num_items and output == field:
+        return batch  # what a column without rows would become, nobody knows
+    is_by_row = not isinstance(modify, DocumentModifier) or modifies_each(modify)
+    if not isinstance(modify, DocumentModifier) or (is_by_row and not batch.holds_text(field)):
+        call = modify.modify_document if isinstance(modify, DocumentModifier) else modify
+        return batch.with_column(output, _as_text([call(value) for value in batch.values(field)]))
     texts = batch.text(field)
     changed = modify.modify_texts(texts)
     if changed is texts and output == field:

@@ -1,10 +1,15 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.errors import ContractError
+from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.text.filters import DocumentFilter, Filter, Score, ScoreFilter, WordCountFilter
+from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.tasks import DocumentBatch
 
 
@@ -171,7 +176,58 @@ def test_a_filter_that_scores_too_few_says_so():
 
 def test_a_column_that_is_not_text_says_so():
     with pytest.raises(ContractError, match="column 'n' holds int64, not text"):
-        ScoreFilter(Length(), text_field="n").process(batch(n=[1]))
+        ScoreFilter(Whole(), text_field="n").process(batch(n=[1]))
+
+
+class Double(DocumentFilter):
+    """Keep numbers whose double is above three."""
+
+    def score_document(self, value):
+        return 2 * value
+
+    def keep_document(self, score):
+        return score > 3
+
+
+def test_what_is_written_for_one_value_takes_columns_that_are_not_text():
+    numbers = batch(n=[1, 2], tags=[["a"], ["b", "c"]])
+    assert ScoreFilter(Double(), text_field="n", score_field="d").process(numbers).values("d") == [4]
+    assert Score(lambda n: n + 1, score_field="m", text_field="n").process(numbers).values("m") == [2, 3]
+    assert Score(Length(), score_field="m", text_field="tags").process(numbers).values("m") == [1, 2]
+
+
+def test_without_rows_scores_are_numbers():
+    made = Score(len, score_field="n").process(batch(text=pa.array([], pa.string())))
+    assert made.column("n").type == pa.float64()
+
+
+def test_what_has_no_score_is_not_kept():
+    made = Filter(WordCountFilter(min_words=2), "n").process(batch(n=[1, None, 3]))
+    assert made.values("n") == [3]
+
+
+class InAMixin:
+    """What several filters of a script share."""
+
+    def score_document(self, text):
+        return 1000
+
+
+class Mixed(InAMixin, WordCountFilter):
+    """Score by the mixin."""
+
+
+def test_a_mixin_that_comes_first_is_what_runs():
+    assert Mixed().score_texts(batch().text("text")) == [1000] * 5
+
+
+def test_a_value_that_is_no_text_fails_alone(tmp_path):
+    lines = [json.dumps({"text": "two words" if number % 2 else "one"}) for number in range(100)]
+    (tmp_path / "in.jsonl").write_text("\n".join([*lines, '{"text": 17}']))
+    pipeline = Pipeline("p", stages=[JsonlReader(str(tmp_path)), ScoreFilter(WordCountFilter(min_words=2))])
+    [made] = pipeline.run(LocalExecutor(num_workers=0), max_failed_fraction=0.01)
+    count = pipeline.last_run.stages[-1]
+    assert (made.num_items, count.rows_dropped, count.rows_failed) == (50, 50, 1)
 
 
 def test_a_frame_stays_a_frame():

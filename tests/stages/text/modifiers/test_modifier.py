@@ -128,3 +128,9 @@ def test_wrong_parameters_are_refused_when_the_stage_is_made(make, error, messag
 def test_results_of_differing_types_are_kept_as_they_are():
     made = Modify(lambda text: {"it": text} if text else 3).process(batch())
     assert made.data["text"].tolist() == [{"it": "a"}, 3, {"it": "b"}]
+
+
+def test_a_batch_without_rows_keeps_the_type_of_its_column():
+    empty = DocumentBatch.from_arrow(pa.table({"text": pa.array([], pa.string())}))
+    made = Modify([str.upper, len], output_fields=[None, "n"]).process(empty)
+    assert [field.type for field in made.to_pyarrow().schema] == [pa.string(), pa.large_string()]

@@ -225,3 +225,8 @@ def test_boilerplate_goes_from_both_ends(paragraphs, made, else_made):
 
 def test_the_boilerplate_modifier_is_named_after_its_score():
     assert BoilerPlateStringModifier().name == "boilerplate_string_ratio"
+
+
+def test_white_space_within_a_link_takes_linear_time():
+    text = "[x](" + " " * 100_000 + "!"
+    assert MarkdownRemover().modify_document(text) == text

@@ -13,7 +13,8 @@ from nemo_curator.stages.text.modifiers.doc_modifier import DocumentModifier
 from nemo_curator.stages.text.rows import as_mask, change_rows, holding
 from nemo_curator.tasks.text_column import TextColumn
 
-_TARGET = r"""\(\s*([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+(?:"[^"\n]*"|'[^'\n]*'))?\s*\)"""
+# possessive, for two runs of white space that may share one take quadratic time
+_TARGET = r"""\(\s*+([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s++(?:"[^"\n]*"|'[^'\n]*'))?\s*+\)"""
 _IMAGE = re.compile(rf"!\[([^\[\]\n]*)\]{_TARGET}")
 _LINK = re.compile(rf"\[([^\[\]\n]*)\]{_TARGET}")
 # a mark that may open emphasis and another after it in the line, as RE2 reads it
