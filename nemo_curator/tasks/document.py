@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import tempfile
@@ -182,7 +181,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
 
     def copy(self) -> DocumentBatch:
         """The same documents, to be changed in place without changing these."""
-        new = copy.copy(self)
+        new = self._twin()
         new._texts, new._metadata, new._stage_perf = dict(self._texts), dict(self._metadata), list(self._stage_perf)
         if self._frame is not None:
             new._frame = self._frame.copy(deep=not _copies_on_write())
@@ -192,9 +191,15 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         """The same batch with its data in a file that is mapped into memory, and gone when nobody uses it any more."""
         if self._frame is not None:
             return self
-        new = copy.copy(self)
+        new = self._twin()
         new._texts = {}
         new._table = _mapped(self._table, folder)
+        return new
+
+    def _twin(self) -> DocumentBatch:
+        # not copy.copy, which would put the table into the form in which it travels and back
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
         return new
 
     def _rows(self, of_table: Callable[[pa.Table], pa.Table], of_text: Callable) -> DocumentBatch:
