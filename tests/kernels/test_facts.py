@@ -1,5 +1,7 @@
 """What kernels count in bytes is what their plain Python counts in the text."""
 
+import time
+
 import numpy as np
 import pytest
 import regex
@@ -133,3 +135,10 @@ def number_in_python(monkeypatch, memory, edges, count):
         tables = numbering.tables_for.function(count)
         numbering.number_spans.function(memory, edges, count, tables, 0)
     return tables.groups[:count].tolist()
+
+
+@pytest.mark.parametrize("text", ["." * 400_000, ".)" * 200_000, "." + ")" * 400_000])
+def test_the_definition_of_a_sentence_reads_a_text_of_nothing_but_marks_once(text):
+    started = time.process_time()
+    assert sentences.sentences_of(text, 30)[-1] == 1
+    assert time.process_time() - started < 1.5
