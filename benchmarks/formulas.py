@@ -244,7 +244,7 @@ def top_ngram_uses(text: str, n: int) -> float:
 
 ENDED = regex.compile(r"\p{Sentence_Terminal}\Z")
 WEB: list[tuple[DocumentFilter, Callable[[str], float]]] = [
-    (filters.StopWordsFilter(), lambda text: sum(word in COMMON for word in words_of(text))),
+    (filters.StopWordsFilter(), lambda text: len(COMMON & set(words_of(text)))),
     (
         filters.SymbolsPerWordFilter(),
         lambda text: share(max(text.count("#"), text.count("...") + text.count("…")), len(words_of(text)), 1.0),

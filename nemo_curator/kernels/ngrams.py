@@ -163,14 +163,31 @@ def _count_gram(memory, edges, words, gram, length, n):
 
 @kernel
 def _count_within(memory, end, part, length):
-    count = at = 0
-    while at + length <= end:
-        if _equal(memory, at, part, length):
+    """As Knuth, Morris and Pratt search: no text makes it look at a byte again and again."""
+    borders = _borders_of(part, length)
+    count = matched = 0
+    for at in range(end):
+        byte = memory[at]
+        while matched > 0 and part[matched] != byte:
+            matched = borders[matched - 1]
+        matched += part[matched] == byte
+        if matched == length:
             count += 1
-            at += length
-        else:
-            at += 1
+            matched = 0
     return count
+
+
+@kernel
+def _borders_of(part, length):
+    """For each beginning of `part`: the bytes of the longest shorter beginning that is also how it ends."""
+    borders = np.zeros(length, np.int32)
+    matched = 0
+    for at in range(1, length):
+        while matched > 0 and part[matched] != part[at]:
+            matched = borders[matched - 1]
+        matched += part[matched] == part[at]
+        borders[at] = matched
+    return borders
 
 
 @kernel

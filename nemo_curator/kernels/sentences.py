@@ -42,11 +42,12 @@ def sentences_of(text: str, max_chars: int) -> Sequence[int]:
 
 
 def _ends_a_sentence(text: str, at: int, ends: np.ndarray) -> bool:
-    after = text[at + 1 :]
-    if after and ends[ord(after[0])]:
+    after = at + 1
+    if after < len(text) and ends[ord(text[after])]:
         return False
-    after = after.lstrip(CLOSING)
-    return text[at] >= "\x80" or not after or after[0].isspace()
+    while after < len(text) and text[after] in CLOSING:
+        after += 1
+    return text[at] >= "\x80" or after == len(text) or text[after].isspace()
 
 
 @kernel("uint8[::1], int64[::1], uint8[::1], int64")

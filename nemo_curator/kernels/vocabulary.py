@@ -17,8 +17,8 @@ from nemo_curator.kernels.words import find_words, spaces_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FACTS = ("words", "longest", "chars", "alphabetic", "common", "symbols")
-WORDS, LONGEST, CHARS, ALPHABETIC, COMMON, SYMBOLS = range(6)
+FACTS = ("words", "longest", "chars", "alphabetic", "common", "symbols", "different_common")
+WORDS, LONGEST, CHARS, ALPHABETIC, COMMON, SYMBOLS, DIFFERENT_COMMON = range(7)
 COMMON_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 HASH = 35
 _HASHES = re.compile("#+")
@@ -41,6 +41,7 @@ def describe_words(words: Sequence[str]) -> Sequence[int]:
         sum(any(alphabet[ord(char)] for char in word) for word in words),
         sum(word in COMMON_WORDS for word in words),
         sum(word in ELLIPSIS_MARKS or 2 * len(_HASHES.findall(word)) > len(word) for word in words),
+        len(set(COMMON_WORDS).intersection(words)),
     ]
 
 
@@ -59,7 +60,11 @@ def _table_of(words: Sequence[str]) -> np.ndarray:
 
 _MARKS = [mark for mark in ELLIPSIS_MARKS if " " not in mark]
 _SHORT_WORDS = _table_of([*COMMON_WORDS, *_MARKS])
-_IS_COMMON = np.isin(_SHORT_WORDS, _table_of(COMMON_WORDS))
+# one bit for each common word, 0 for all else
+_COMMON_BITS = np.zeros(_SHORT_WORDS.size, np.uint8)
+for _at, _word in enumerate(COMMON_WORDS):
+    _COMMON_BITS[np.flatnonzero(_table_of([_word]))] = 1 << _at
+_IS_COMMON = _COMMON_BITS > 0
 
 
 @kernel("uint8[::1], int64[::1], uint8[::1]")
@@ -67,9 +72,9 @@ def count_vocabulary(data, offsets, letters):
     """Describe the words of each document.
 
     The characters of the longest, and of all; how many hold a letter (1 in the table of all code points), how many are
-    common English words, and how many are ellipses or mostly hashes.
+    common English words, how many are ellipses or mostly hashes, and how many different common words there are.
     """
-    facts = np.zeros((offsets.size - 1, 6), np.int64)
+    facts = np.zeros((offsets.size - 1, len(FACTS)), np.int64)
     memory = np.zeros(longest_of(offsets) + ROOM, np.uint8)
     spaces = np.empty(memory.size, np.uint8)
     edges = np.empty(memory.size, np.int32)
@@ -77,6 +82,7 @@ def count_vocabulary(data, offsets, letters):
         text = copy(data[offsets[row] : offsets[row + 1]], memory)
         words = find_words(text, spaces, edges)
         longest = alphabetic = common = symbols = 0
+        found_bits = np.uint8(0)
         for word in range(words):
             start, end = edges[2 * word], edges[2 * word + 1]
             length = end - start
@@ -84,6 +90,7 @@ def count_vocabulary(data, offsets, letters):
             slot = key * SPREAD >> SHIFT
             known = _SHORT_WORDS[slot] == key
             common += known & _IS_COMMON[slot]
+            found_bits = np.uint8(found_bits | known * _COMMON_BITS[slot])
             symbols += known & ~_IS_COMMON[slot]
             if length > longest:
                 longest = max(longest, chars_between(memory, start, end))
@@ -93,6 +100,8 @@ def count_vocabulary(data, offsets, letters):
         found = facts[row]
         found[WORDS], found[LONGEST], found[CHARS] = words, longest, chars_in(text) - spaces_in(text, spaces)
         found[ALPHABETIC], found[COMMON], found[SYMBOLS] = alphabetic, common, symbols
+        for bit in range(len(COMMON_WORDS)):
+            found[DIFFERENT_COMMON] += found_bits >> bit & 1
     return facts
 
 

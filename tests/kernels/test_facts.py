@@ -1,5 +1,7 @@
 """What kernels count in bytes is what their plain Python counts in the text."""
 
+import time
+
 import numpy as np
 import pytest
 import regex
@@ -133,3 +135,29 @@ def number_in_python(monkeypatch, memory, edges, count):
         tables = numbering.tables_for.function(count)
         numbering.number_spans.function(memory, edges, count, tables, 0)
     return tables.groups[:count].tolist()
+
+
+@pytest.mark.parametrize("text", ["." * 400_000, ".)" * 200_000, "." + ")" * 400_000])
+def test_the_definition_of_a_sentence_reads_a_text_of_nothing_but_marks_once(text):
+    started = time.process_time()
+    assert sentences.sentences_of(text, 30)[-1] == 1
+    assert time.process_time() - started < 1.5
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text("ab", min_size=1, max_size=8), st.lists(st.text("ab", min_size=1, max_size=12), max_size=12))
+def test_a_word_is_found_also_where_its_beginning_comes_again(word, others):
+    found = [" ".join([word, *others[:at], word, *others[at:], word]) for at in range(len(others) + 1)]
+    assert counted(ngrams.count_repetition, found, (1, 2, 2)) == defined(ngrams.repetition_of, found, (1, 2, 2))
+
+
+def test_a_word_that_nearly_stands_everywhere_is_searched_in_linear_time():
+    def seconds(size):
+        word = "a" * size + "b"
+        text = [f"{word} {word} {'a' * 4 * size}"]
+        started = time.process_time()
+        assert counted(ngrams.count_repetition, text, (1, 1, 1)) == [[[size + 1, 2 * size + 2, 2 * size + 2]]]
+        return time.process_time() - started
+
+    seconds(10)
+    assert seconds(80_000) < 1.5

@@ -21,16 +21,16 @@ from nemo_curator.tasks.text_column import TextColumn
 
 @dataclass
 class StopWordsFilter(DocumentFilter):
-    """Keep documents with enough of the words `the be to of and that have with`.
+    """Keep documents with enough different ones of the words `the be to of and that have with`.
 
-    The score is how many of the words are one of these, in lower case. Gopher.
+    The score is how many of these eight are among the words, in lower case: one that stands twice counts once. Gopher.
     """
 
     min_words: int = 2
     name: str = "stop_words"
 
     def score_texts(self, texts: TextColumn) -> np.ndarray:
-        return texts.vocabulary["common"]
+        return texts.vocabulary["different_common"]
 
     def keep_scores(self, scores: np.ndarray) -> np.ndarray:
         return np.asarray(scores) >= self.min_words

@@ -9,6 +9,7 @@ from nemo_curator.stages.text.filters import (
     MinSentencesFilter,
     NewlineToWordsFilter,
     ShortLinesFilter,
+    StopWordsFilter,
     SymbolsPerWordFilter,
 )
 
@@ -50,6 +51,20 @@ def test_characters_in_lines_that_stood_before():
 @pytest.mark.parametrize(("text", "ratio"), [("## a", 1.0), ("a... b… c d", 0.5), ("", 1.0)])
 def test_every_hash_and_every_ellipsis_counts(text, ratio):
     assert SymbolsPerWordFilter().score_document(text) == ratio
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "stays"),
+    [
+        ("the cat the dog the end", 1, False),
+        ("the cat and the dog", 2, True),
+        ("the be to of and that have with the be", 8, True),
+        ("The theory OF it", 0, False),
+    ],
+)
+def test_a_stop_word_that_stands_twice_counts_once(text, score, stays):
+    assert StopWordsFilter().score_document(text) == score
+    assert StopWordsFilter().keep_document(score) is stays
 
 
 LONG = "this line is longer than thirty characters"
