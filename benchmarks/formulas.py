@@ -213,6 +213,11 @@ OTHERS: list[tuple[DocumentFilter, Callable[[str], float]]] = [
 ]
 
 
+def duplicate_paragraphs(text: str, by_char: bool) -> float:
+    paragraphs = [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
+    return duplicates(paragraphs, by_char) if paragraphs else 1.0
+
+
 def duplicates(parts: list[str], by_char: bool, whole: int | None = None) -> float:
     seen: set[str] = set()
     found = chars = 0
@@ -257,8 +262,8 @@ WEB: list[tuple[DocumentFilter, Callable[[str], float]]] = [
     *[(filters.TopNGramFilter(n), lambda text, n=n: top_ngram_uses(text, n)) for n in (1, 2, 3, 4, 5)],
     (filters.DuplicateLinesFilter(), lambda text: duplicates(lines_of(text), False)),
     (filters.DuplicateLinesFilter(by_char=True), lambda text: duplicates(lines_of(text), True)),
-    (filters.DuplicateParagraphsFilter(), lambda text: duplicates(text.split("\n\n"), False)),
-    (filters.DuplicateParagraphsFilter(by_char=True), lambda text: duplicates(text.split("\n\n"), True)),
+    (filters.DuplicateParagraphsFilter(), lambda text: duplicate_paragraphs(text, False)),
+    (filters.DuplicateParagraphsFilter(by_char=True), lambda text: duplicate_paragraphs(text, True)),
     (
         filters.LinesEndingWithPunctuationFilter(),
         lambda text: share(sum(bool(ENDED.search(line.strip())) for line in lines_of(text)), len(lines_of(text)), 0.0),

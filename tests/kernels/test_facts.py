@@ -1,7 +1,5 @@
 """What kernels count in bytes is what their plain Python counts in the text."""
 
-import time
-
 import numpy as np
 import pytest
 import regex
@@ -139,9 +137,7 @@ def number_in_python(monkeypatch, memory, edges, count):
 
 @pytest.mark.parametrize("text", ["." * 400_000, ".)" * 200_000, "." + ")" * 400_000])
 def test_the_definition_of_a_sentence_reads_a_text_of_nothing_but_marks_once(text):
-    started = time.process_time()
-    assert sentences.sentences_of(text, 30)[-1] == 1
-    assert time.process_time() - started < 1.5
+    assert sentences.sentences_of(10 * text, 30)[-1] == 1  # in quadratic time it would never end
 
 
 @settings(deadline=None, max_examples=200)
@@ -152,12 +148,7 @@ def test_a_word_is_found_also_where_its_beginning_comes_again(word, others):
 
 
 def test_a_word_that_nearly_stands_everywhere_is_searched_in_linear_time():
-    def seconds(size):
-        word = "a" * size + "b"
-        text = [f"{word} {word} {'a' * 4 * size}"]
-        started = time.process_time()
-        assert counted(ngrams.count_repetition, text, (1, 1, 1)) == [[[size + 1, 2 * size + 2, 2 * size + 2]]]
-        return time.process_time() - started
-
-    seconds(10)
-    assert seconds(80_000) < 1.5
+    size = 1_000_000  # in quadratic time it would take an hour
+    word = "a" * size + "b"
+    text = [f"{word} {word} {'a' * 4 * size}"]
+    assert counted(ngrams.count_repetition, text, (1, 1, 1)) == [[[size + 1, 2 * size + 2, 2 * size + 2]]]

@@ -16,7 +16,11 @@ import pyarrow.compute as pc
 from nemo_curator.kernels import sentences
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
 from nemo_curator.stages.text.filters.heuristic.counts import ratio, top_chars
+from nemo_curator.stages.text.rows import as_mask
 from nemo_curator.tasks.text_column import TextColumn
+
+_MAYBE_BLANK = r"\n\n(?:[^!-~\pL]|\z)|\A[^!-~\pL]"
+"""Matches every text with a blank paragraph, and some others."""
 
 
 @dataclass
@@ -138,8 +142,8 @@ class DuplicateLinesFilter(DocumentFilter):
 class DuplicateParagraphsFilter(DocumentFilter):
     """Keep documents in which few paragraphs stood before, and few characters are in such paragraphs.
 
-    The score is the share of paragraphs, separated by an empty line, that stood before; with `by_char` that of their
-    characters. 1.0 by character if there are none. Gopher, with 0.3, and 0.2 by character.
+    The score is the share of paragraphs, separated by an empty line and blank ones aside, that stood before; with
+    `by_char` that of their characters. 1.0 if there are none. Gopher, with 0.3, and 0.2 by character.
     """
 
     max_ratio: float = 0.3
@@ -147,7 +151,15 @@ class DuplicateParagraphsFilter(DocumentFilter):
     name: str = "duplicate_paragraphs"
 
     def score_texts(self, texts: TextColumn) -> np.ndarray:
-        return _duplicates(texts, "paragraph", self.by_char)
+        scores = _duplicates(texts, "paragraph", self.by_char)
+        # the facts about lines count blank paragraphs, too, as RepeatedParagraphsFilter does
+        for row in np.flatnonzero(as_mask(pc.match_substring_regex(texts.array, _MAYBE_BLANK))):
+            paragraphs = [one for one in texts.array[int(row)].as_py().split("\n\n") if one.strip()]
+            whole, different = "".join(paragraphs), "".join(set(paragraphs))
+            counts = (len(whole), len(different)) if self.by_char else (len(paragraphs), len(set(paragraphs)))
+            scores[row] = (counts[0] - counts[1]) / counts[0] if counts[0] else 1.0
+        scores[texts.lengths == 0] = 1.0
+        return scores
 
     def keep_scores(self, scores: np.ndarray) -> np.ndarray:
         return np.asarray(scores) <= self.max_ratio

@@ -4,6 +4,7 @@ from nemo_curator.stages.text.filters import (
     BulletLinesFilter,
     CharDuplicatesFilter,
     CurlyBraceFilter,
+    DuplicateParagraphsFilter,
     LinesEndingWithPunctuationFilter,
     LoremIpsumFilter,
     MinSentencesFilter,
@@ -99,3 +100,10 @@ LONG = "this line is longer than thirty characters"
 def test_pages_are_scored_and_judged(one, text, score, stays):
     assert one.score_document(text) == pytest.approx(score)
     assert one.keep_document(one.score_document(text)) is stays
+
+
+def test_blank_paragraphs_are_no_duplicates_of_one_another():
+    text = "\n\n\n\n".join(f"paragraph number {number}" for number in range(10))
+    assert DuplicateParagraphsFilter().score_document(text) == 0.0
+    assert DuplicateParagraphsFilter().score_document("\n\n \n\nsame\n\n\u2003\n\nsame") == 0.5
+    assert DuplicateParagraphsFilter().score_document(" \n\n") == 1.0
