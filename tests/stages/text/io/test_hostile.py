@@ -447,3 +447,12 @@ def test_the_first_file_may_be_anything(tmp_path, name, data):
     is_nothing = suffix == "jsonl" and not data.strip()
     assert account.rows_failed == (0 if is_nothing else 1)
     assert account.stages[2].rows_out == (1000 if reader is ParquetReader else 1)
+
+
+def test_a_large_value_that_repeats_is_read_a_few_rows_at_a_time(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["x" * 1_000_000] * 200}), path)
+    assert path.stat().st_size < 1_000_000
+    sizes = [batch.num_items for batch in ParquetReaderStage().process(FileGroupTask("d", [str(path)]))]
+    assert sum(sizes) == 200
+    assert max(sizes) <= 70

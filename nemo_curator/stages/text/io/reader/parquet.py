@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 2**20
 STEP_BYTES = 4 * 2**20
 MOST_ROWS = 4096
+FIRST_ROWS = 16
+ROWS_BYTES = 64 * 2**20
 """How much is taken from a file at once; rows that repeat take more memory than their file says."""
 
 _DONE_ANYWAY: dict[str, tuple | None] = {
@@ -181,6 +183,9 @@ class ParquetReaderStage(BaseFileReader):
         rows = _rows_at_once(file.metadata)
         filters = self.read_kwargs.get("filters")
         if filters is None:
+            if rows > FIRST_ROWS:  # a value that repeats is in the file once, and in memory as often as it stands
+                first = next(file.iter_batches(FIRST_ROWS, [row_group], columns), None)
+                rows = min(rows, max(ROWS_BYTES * FIRST_ROWS // max(first.nbytes, 1), 1)) if first else rows
             return file.iter_batches(rows, [row_group], columns)
         import pyarrow.dataset as ds
 
