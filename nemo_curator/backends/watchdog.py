@@ -52,6 +52,7 @@ class _Watch:
     def start(self, limit: float) -> None:
         with self._changed:
             self._limit, self._watched = limit, threading.get_ident()
+            _end_later(limit)  # by this thread: the other may not get the GIL before a library takes it for good
             self._changed.notify()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
@@ -60,33 +61,29 @@ class _Watch:
     def stop(self) -> None:
         with self._changed:
             self._limit = None
+            faulthandler.cancel_dump_traceback_later()
             self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._limit)
-                limit = self._limit
-            if limit and self._is_stuck(limit):
-                tell(_describe(limit, self._watched))
-                os._exit(STALLED)
+                if not (limit := self._limit):
+                    continue
+                if (problem := self._wait(limit)) is not None:
+                    tell(problem)
+                    os._exit(STALLED)
 
-    def _is_stuck(self, limit: float) -> bool:
-        """Wait until the work is over, or nothing has moved for too long."""
+    def _wait(self, limit: float) -> str | None:
+        """Wait until the work is over, or nothing has moved for too long: then say where. Called with the lock held."""
         beats, since = pulse.beats, time.monotonic()
-        _end_later(limit)
-        try:
-            while True:
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._limit is None, timeout=min(limit / 10, 1.0)):
-                        return False
-                if pulse.beats != beats:
-                    beats, since = pulse.beats, time.monotonic()
-                    _end_later(limit)
-                elif time.monotonic() - since >= limit:
-                    return True
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        while not self._changed.wait_for(lambda: self._limit is None, timeout=min(limit / 10, 1.0)):
+            if pulse.beats != beats:
+                beats, since = pulse.beats, time.monotonic()
+                _end_later(limit)
+            elif time.monotonic() - since >= limit:
+                return _describe(limit, self._watched)
+        return None
 
 
 def _end_later(limit: float) -> None:

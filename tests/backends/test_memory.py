@@ -38,9 +38,10 @@ class Fill(ProcessingStage[FileGroupTask, FileGroupTask]):
 
 
 class Peak:
-    """The most memory that this process and its children use meanwhile, each page counted once."""
+    """The most memory that this process and the children it starts use meanwhile, each page counted once."""
 
     def __enter__(self):
+        self._older = set(psutil.Process().children(recursive=True))  # a Ray cluster of other tests
         self.most, self._ended = 0, threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -54,7 +55,7 @@ class Peak:
         me = psutil.Process()
         while not self._ended.wait(0.02):
             used = 0
-            for process in [me, *me.children(recursive=True)]:
+            for process in {me, *me.children(recursive=True)} - self._older:
                 try:
                     used += process.memory_full_info().pss
                 except psutil.Error:
