@@ -18,7 +18,7 @@ demo: setup
 		--url tutorials/text/tinystories/sample.txt --data_root .demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not big"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not big"
 
 check: setup
 	$(BIN)/ruff format --check .

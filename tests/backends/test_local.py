@@ -145,7 +145,7 @@ from nemo_curator.tasks import EmptyTask, FileGroupTask
 @processing_stage(name="compute")
 def compute(task):
     print("computing\\n", end="", flush=True)  # at once, because two processes write
-    end = time.time() + 60
+    end = time.time() + 600
     while time.time() < end:
         pass
 
@@ -169,8 +169,8 @@ def test_workers_end_with_the_script(end, tmp_path):
     workers = psutil.Process(driver.pid).children(recursive=True)
     assert len(workers) >= 2
     driver.send_signal(end)
-    driver.wait(5)
-    _, alive = psutil.wait_procs(workers, timeout=5)
+    driver.wait(60)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
 
 
