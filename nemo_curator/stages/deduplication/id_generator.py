@@ -205,7 +205,16 @@ class GeneratorAddress:
         if not ray.is_initialized():
             ray.init(address=self.place, log_to_driver=False)
         actor = ray.get_actor(CURATOR_ID_GENERATOR_ACTOR_NAME, namespace=CURATOR_ID_GENERATOR_ACTOR_NAME)
-        return ray.get(getattr(actor, method).remote(*arguments))
+        return call(actor, method, *arguments)
+
+
+def call(generator: Any, method: str, *arguments: Any) -> Any:
+    """Ask an id generator, which may be an actor."""
+    if isinstance(generator, IdGeneratorBase | LocalIdGenerator):
+        return getattr(generator, method)(*arguments)
+    import ray
+
+    return ray.get(getattr(generator, method).remote(*arguments))
 
 
 def hash_files(files: str | list[str]) -> str:

@@ -66,8 +66,9 @@ def test_settings_that_would_change_what_is_removed_are_refused(tmp_path):
         TextDuplicatesRemovalStage("ids", read_kwargs={"filters": []})
 
 
-@pytest.mark.parametrize("grouping", [{}, {"input_files_per_partition": 2}, {"input_blocksize": 600}])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("grouping", "workers"), [({}, 0), ({"input_files_per_partition": 2}, 2), ({"input_blocksize": 600}, 0)]
+)
 def test_the_ids_of_a_workflow_are_given_again_however_the_files_are_grouped(documents, tmp_path, grouping, workers):
     steps, files = Steps("find", HERE), InputFiles(documents, "jsonl", blocksize=700)
     tasks = steps.number_rows(files)
