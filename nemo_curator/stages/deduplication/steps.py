@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass, field
@@ -22,10 +23,10 @@ from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
-from nemo_curator.utils.find_files import find_files
-from nemo_curator.utils.storage import kind_of, locate
-from nemo_curator.utils.whole_files import remove_leftovers
+from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.whole_files import put, remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+BEFORE = "before.json"
+"""In the checkpoint of a step: what the steps before it had made when it began."""
 DEDUPLICATED = "deduplicated"
 """The folder, in that of the output, of the data set without duplicates."""
 RECORDS = "records"
@@ -127,6 +130,7 @@ class Steps:
             )
         self.result = WorkflowRunResult(self.workflow)
         self._start = time.perf_counter()
+        self._made: list[list[Any]] = []
 
     def run(
         self,
@@ -147,7 +151,7 @@ class Steps:
             made = pipeline.run(
                 executor or self.executor,
                 tasks,
-                _within(self.checkpoint_path, name),
+                self._checkpoint(name),
                 max_failed_fraction=most,
                 on_change=self.on_change,
                 rejected_path=_within(self.rejected_path, name),
@@ -158,7 +162,27 @@ class Steps:
             self.result.add_run(name, pipeline.last_run)
             self.result.extend_metadata({f"{name}_time": end - start, "total_time": end - self._start})
         self.result.add_pipeline_tasks(name, made)
+        self._note_made(name)
         return made
+
+    def _checkpoint(self, name: str) -> str | None:
+        """The folder in the checkpoint of a step. What is there is forgotten if a step before made something anew."""
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return None
+        fs, place = locate(folder)
+        before = json.dumps(self._made).encode()
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+            delete_dir(folder)
+        put(fs, f"{place}/{BEFORE}", before)
+        return folder
+
+    def _note_made(self, name: str) -> None:
+        """Note what tells whether a step has made anything since: the sizes of its records."""
+        if (folder := _within(self.checkpoint_path, name)) is not None:
+            found = with_sizes(find_files(folder, recurse=False))
+            records = [(one.path.rpartition("/")[2], one.size) for one in found]
+            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""

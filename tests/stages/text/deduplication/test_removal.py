@@ -154,3 +154,16 @@ def test_the_stage_says_in_a_pipeline_what_it_dropped(documents, tmp_path):
     batches = pipeline.run(HERE)
     assert sum(batch.num_items for batch in batches) == 59
     assert pipeline.last_run.dropped() == {"DuplicatesRemovalStage": 1}
+
+
+@pytest.mark.ray
+def test_a_list_of_ids_is_removed_on_ray_as_here(documents, tmp_path, ray_cluster):
+    from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
+
+    ids = ids_at(tmp_path / "ids", id=["0-1", "2-3"])
+    for name, executor in (("here", HERE), ("ray", RayActorPoolExecutor())):
+        workflow = TextDuplicatesRemovalWorkflow(
+            documents, ids, str(tmp_path / name), input_filetype="jsonl", id_field="id"
+        )
+        assert workflow.run(executor).metadata["num_duplicates_removed"] == 2
+    assert texts_in(tmp_path / "ray") == texts_in(tmp_path / "here")
