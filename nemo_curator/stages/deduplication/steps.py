@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from nemo_curator.utils.whole_files import put, remove_leftovers
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
     from nemo_curator.ledger.checkpoint import OnChange
+
+logger = logging.getLogger(__name__)
 
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
@@ -188,6 +191,8 @@ class Steps:
         """The partitions that a workflow reads: those given, or those that are found."""
         if initial_tasks is None:
             return self.run("input_filegroups", [files.find()])
+        if files.input_path is not None:
+            logger.warning("%s: initial_tasks are given, so input_path is not looked at", self.workflow)
         tasks = [task for task in initial_tasks if isinstance(task, FileGroupTask)]
         if strange := [task for task in initial_tasks if not isinstance(task, FileGroupTask)]:
             raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
@@ -233,7 +238,7 @@ class Steps:
         which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
         """
         paths = [str(path) for task in tasks for path in task.data]
-        to_copy = whole_files(tasks, root_of(files.input_path, paths))
+        to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
         folder = f"{absolute(output_path)}/{DEDUPLICATED}"
         copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         storage_options = storage_options or files.storage_options
@@ -242,6 +247,8 @@ class Steps:
         if ids_path is not None:
             fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
             ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
+            if self.memory_limit is not None:
+                ids.most_bytes = min(ids.most_bytes, parse_bytes_string_to_int(self.memory_limit) // 16)
         stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
         made = self.run("removal", [stage], to_copy)
         for place in {path.rpartition("/")[0] for path in copies}:

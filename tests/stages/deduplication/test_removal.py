@@ -131,12 +131,12 @@ def test_without_ids_all_is_copied(lines, tmp_path):
 
 def test_copies_are_written_behind_urls(tmp_path):
     fs = fsspec.filesystem("memory")
-    fs.pipe_file("/removal/in/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
+    fs.pipe_file("/removal/in/x/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
     steps = Steps("test", LocalExecutor(num_workers=0))
     files = InputFiles("memory://removal/in", "jsonl")
     tasks = steps.number_rows(files)
     assert steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), "memory://removal/out") == 1
-    assert fs.cat_file("/removal/out/deduplicated/a.jsonl") == b'{"a": 2}\n'
+    assert fs.cat_file("/removal/out/deduplicated/x/a.jsonl") == b'{"a": 2}\n'
 
 
 def test_a_file_that_changed_after_it_was_numbered_is_not_copied(lines, tmp_path):
