@@ -88,7 +88,7 @@ def test_lines_are_counted_unless_they_are_blank(data):
 
 
 LINES = st.sampled_from(
-    ["", " ", "\t", "{broken", "[1]", '{"text": "GOOD"}', ' {"text": "GOOD", "x": NaN}', '{"text": null}']
+    ["", " ", "\t", "{broken", '"text"', '{"text": "GOOD"}', ' {"text": "GOOD", "x": NaN}', '{"text": null}']
 )
 
 
