@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
 import time
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
@@ -15,7 +17,7 @@ from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
 from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
@@ -219,6 +221,28 @@ class Steps:
             first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
             task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
         return counted
+
+    def look_up_ids(self, files: InputFiles, tasks: list[FileGroupTask], known: IdGeneratorBase) -> list[FileGroupTask]:
+        """Give every record the id that an id generator gave it: by the group of files it is in, or by its file.
+
+        The records of files that are read in parts are counted.
+        """
+        are_whole = not any(task.reader_config for task in tasks)
+        made = [copy.copy(task) for task in tasks]
+        if not are_whole:
+            made = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        numbered: dict[str, range] = {}
+        for task in sorted(made, key=lambda task: (str(task.data[0]), *_place(task))):
+            paths = list(map(str, task.data))
+            ids = [range(first, last + 1) for first, last in ranges_of(paths, str(Path.cwd()), known)]
+            if task.reader_config:
+                of_file = numbered.get(paths[0], ids[0])
+                stop = of_file.start + task._metadata[RECORDS][0]
+                ids, numbered[paths[0]] = [range(of_file.start, stop)], range(stop, of_file.stop)
+            task._metadata = {**task._metadata, ROW_NUMBERS: [[some.start, some.stop] for some in ids]}
+        if wrong := [path for path, left in numbered.items() if left.start != left.stop]:
+            raise InputError(f"{wrong[0]} has another number of records than when it got its ids: it has changed")
+        return made
 
     def remove(
         self,
