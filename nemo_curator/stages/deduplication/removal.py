@@ -318,8 +318,13 @@ def whole_files(tasks: list[FileGroupTask], root: str) -> list[FileGroupTask]:
 def root_of(input_path: str | list[str] | None, paths: list[str], storage_options: dict[str, Any] | None = None) -> str:
     """The folder that the names of copies are seen from: the input folder, or the one that the files share."""
     given = [] if input_path is None else [input_path] if isinstance(input_path, str) else input_path
-    places = [(str(path), locate(str(path), storage_options)) for path in given]
-    folders = [fs.unstrip_protocol(place) if is_remote_url(path) else place for path, (fs, place) in places]
+    folders = [as_listed(str(path), storage_options) for path in given]
     if not folders or not all(any(path.startswith(f"{folder}/") for folder in folders) for path in paths):
         folders = [path.rpartition("/")[0] for path in paths]
     return common_folder(folders)
+
+
+def as_listed(path: str, storage_options: dict[str, Any] | None) -> str:
+    """A folder as the paths of its files begin where it is listed."""
+    fs, place = locate(path, storage_options)
+    return fs.unstrip_protocol(place) if is_remote_url(path) else place

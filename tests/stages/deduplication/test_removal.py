@@ -152,8 +152,9 @@ def test_copies_are_written_behind_urls(tmp_path):
     fs.pipe_file("/removal/in/x/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
     steps = Steps("test", LocalExecutor(num_workers=0))
     files = InputFiles("memory://removal/in", "jsonl")
-    tasks = steps.number_rows(files)
-    assert steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), "memory://removal/out") == 1
+    tasks, ids = steps.number_rows(files), write_ids(tmp_path / "ids", [0])
+    for _ in range(2):
+        assert steps.remove(files, tasks, ids, "memory://removal/out/") == 1
     assert fs.cat_file("/removal/out/deduplicated/x/a.jsonl") == b'{"a": 2}\n'
 
 
