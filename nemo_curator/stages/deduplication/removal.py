@@ -112,11 +112,11 @@ class Judge:
         shown = DocumentBatch(data=removed_rows()) if removed and counts.keeps_rejects() else None
         counts.dropped(self.name, removed, shown, np.zeros(removed, bool))
 
-    def check_end(self) -> None:
-        """Raise if these were not the records that were numbered."""
-        if self.numbers is not None and self.seen != len(self.numbers):
+    def check(self, records: int) -> None:
+        """Raise if the file has another number of records than when they were numbered."""
+        if self.numbers is not None and records != len(self.numbers):
             raise InputError(
-                f"{self.path} has {self.seen} records, and had {len(self.numbers)} when they were counted: it has "
+                f"{self.path} has {records} records, and had {len(self.numbers)} when they were counted: it has "
                 "changed; run again"
             )
 
@@ -150,7 +150,7 @@ def _copy_lines(
             bom = BOM if place == 0 and lines.startswith(BOM) else b""
             write(bom + b"".join(_kept(lines.removeprefix(bom), place, parser, judge)))
         if is_whole:
-            judge.check_end()
+            judge.check(judge.seen)
 
 
 def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterator[memoryview]:
@@ -231,6 +231,7 @@ def _copy_rows(
         except DAMAGE as error:
             counts.cut_short(error, source=path)
             return
+        judge.check(promised)
         if id_field is not None and id_field not in schema.names:
             raise InputError(f"{path} has no column {id_field!r}; its columns are {schema.names}: give id_field")
         with (

@@ -167,6 +167,16 @@ def test_a_file_that_changed_after_it_was_numbered_is_not_copied(lines, tmp_path
     assert not (tmp_path / "out" / "deduplicated" / "b" / "c.jsonl").exists()
 
 
+def test_rows_that_changed_after_they_were_numbered_are_not_copied(tmp_path):
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "a.parquet")
+    steps, files = Steps("test", LocalExecutor(num_workers=0)), InputFiles(str(tmp_path / "a.parquet"))
+    tasks = steps.number_rows(files)
+    pq.write_table(pa.table({"text": ["new", "a", "b"]}), tmp_path / "a.parquet")
+    with pytest.raises(RunFailedError, match="has 3 records, and had 2 when they were counted"):
+        steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "deduplicated" / "a.parquet").exists()
+
+
 def test_a_damaged_file_is_copied_up_to_the_damage(tmp_path):
     (tmp_path / "in").mkdir()
     data = gzip.compress(b"".join(b'{"a": %d}\n' % number for number in range(300000)))
