@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nemo_curator.errors import InputError
-from nemo_curator.ledger import counts
+from nemo_curator.ledger import counts, pulse
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BATCH_CELLS, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import long_line, read_head, read_lines
 from nemo_curator.stages.text.io.reader.records import Columns, columns_of, joined, parse_lines
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, count_lines
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 2**18
 """How much of the first file is looked at for the names of its columns."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _DONE_ANYWAY: dict[str, tuple | None] = {
     "storage_options": None,
     "lines": (True,),
@@ -103,18 +105,33 @@ class JsonlReaderStage(BaseFileReader):
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
         return super().process(task) if self.needs_pandas else self._batches(task)
 
+    def count_records(self, path: str, reader_config: dict[str, Any]) -> int:
+        """How many records a file or a part of it holds, those included that cannot be parsed."""
+        found = 0
+
+        def too_long(place: int, size: int) -> None:
+            nonlocal found
+            found += 1
+
+        lines_of = read_lines(path, *reader_config.get("byte_range", (0, None)), too_long=too_long, **self.opening())
+        with suppress(InputError):  # what comes before the damage counts; reading says what is wrong
+            for place, lines in lines_of:
+                found += count_lines(lines if place else lines.removeprefix(BOM))
+                pulse.beat()
+        return found
+
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first records of a task; None where that cannot be said."""
         if self.needs_pandas:
             return None
         try:
-            head = read_head(task.data[0], HEAD_BYTES, **self._opening())
+            head = read_head(task.data[0], HEAD_BYTES, **self.opening())
         except (InputError, OSError, IndexError):
             return None
         found = _keys(head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1])
         if self.fields and found and not set(self.fields) & set(found):
             raise InputError(f"{self.name}: {task.data[0]} has none of {self.fields}; its columns are {found}")
-        return self.fields or found or None
+        return self._with_made(found) if found or self.fields else None
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -132,8 +149,9 @@ class JsonlReaderStage(BaseFileReader):
         held: list[Columns] = []
         size = rows = made = 0
         names: set[str] = set()
-        for path in map(str, task.data):
-            for found, length in self._read(path, *task.reader_config.get("byte_range", (0, None))):
+        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+            start, stop = task.reader_config.get("byte_range", (0, None))
+            for found, length in self._read(path, start, stop, numbers):
                 names.update(found.columns)
                 if held and (size + length > BATCH_BYTES or len(names) * (rows + found.rows) > BATCH_CELLS):
                     yield _batch(held, task)
@@ -142,9 +160,11 @@ class JsonlReaderStage(BaseFileReader):
                 size += length
                 rows += found.rows
         if held or not made:
-            yield _batch(held or columns_of([], self.fields), task)
+            yield _batch(held or columns_of([], self._names), task)
 
-    def _read(self, path: str, start: int, stop: int | None) -> Iterator[tuple[Columns, int]]:
+    def _read(
+        self, path: str, start: int, stop: int | None, numbers: RowNumbers | None
+    ) -> Iterator[tuple[Columns, int]]:
         """The rows of a file or a range of it, in runs with their size. What ends it early counts as one more."""
         line = 1
 
@@ -153,23 +173,26 @@ class JsonlReaderStage(BaseFileReader):
             counts.seen(1)
             counts.failed(long_line(path, place, size), source=_name(path, place if start else None, line))
             line += 1
+            if numbers:
+                numbers.take(1)
 
         place = start
         try:
             if start:
-                _refuse_other_json(read_head(path, HEAD_BYTES, **self._opening()), path)
-            for place, lines in read_lines(path, start, stop, too_long=too_long, **self._opening()):
+                _refuse_other_json(read_head(path, HEAD_BYTES, **self.opening()), path)
+            for place, lines in read_lines(path, start, stop, too_long=too_long, **self.opening()):
                 if place == 0:
                     _refuse_other_json(lines, path)
-                    lines = lines.removeprefix(_BOM)
+                    lines = lines.removeprefix(BOM)
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-                parts = parse_lines(lines, count, partial(_name, path, place if start else None, line), self.fields)
+                where = partial(_name, path, place if start else None, line)
+                parts = parse_lines(lines, count, where, self.fields, numbers)
                 yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:
             counts.cut_short(error, source=_name(path, place if start else None, line))
 
-    def _opening(self) -> dict[str, Any]:
+    def opening(self) -> dict[str, Any]:
         return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
 
 
@@ -180,7 +203,7 @@ def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:
 
 def _refuse_other_json(head: bytes, path: str) -> None:
     """Raise if a file is JSON, but not one object a line. A damaged first line among good ones does not make it so."""
-    first, *others = head.removeprefix(_BOM).lstrip().split(b"\n", 3)
+    first, *others = head.removeprefix(BOM).lstrip().split(b"\n", 3)
     is_array = first.startswith(b"[") and (first.rstrip() == b"[" or not any(map(_is_object, others[:1])))
     if is_array:
         raise InputError(f"{path} is a JSON array; wanted one object a line, which jq -c '.[]' makes of it")
@@ -202,7 +225,7 @@ def _name(path: str, byte: int | None, line: int, bytes_before: int = 0, lines_b
 
 def _keys(lines: bytes) -> list[str]:
     found: dict[str, None] = {}
-    for line in lines.removeprefix(_BOM).split(b"\n"):
+    for line in lines.removeprefix(BOM).split(b"\n"):
         try:
             found |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -13,11 +13,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nemo_curator.errors import InputError
+from nemo_curator.errors import InputError, StorageError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import open_bytes
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_column
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -45,7 +47,7 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
 }
 """Settings of `pandas.read_parquet` that ask for what is done anyway."""
 
-_DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
+DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
 """What pyarrow raises on files that hold nonsense."""
 
 _VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
@@ -98,6 +100,10 @@ class ParquetReaderStage(BaseFileReader):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.fields = self.fields or self.read_kwargs.pop("columns", None)
+        if self._made and self.read_kwargs.get("filters"):
+            raise ValueError(
+                f"{self.name}: filters leave out rows, so the others cannot be numbered; filter afterwards"
+            )
 
     @property
     def needs_pandas(self) -> bool:
@@ -106,16 +112,26 @@ class ParquetReaderStage(BaseFileReader):
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
         return super().process(task) if self.needs_pandas else self._batches(task)
 
+    def count_records(self, path: str, reader_config: dict[str, Any]) -> int:
+        """How many rows a file or some of its row groups hold, by the footer of the file."""
+        try:
+            with self.open_file(path) as file:
+                return promised_rows(pq.ParquetFile(file).metadata, reader_config.get("row_groups"))
+        except (StorageError, FileNotFoundError, PermissionError):
+            raise  # it may be there when it is read, and have rows
+        except DAMAGE:
+            return 0
+
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first file of a task; None where that cannot be said."""
         try:
-            with self._open(task.data[0]) as file:
+            with self.open_file(task.data[0]) as file:
                 found = _columns(pq.ParquetFile(file))
-        except _DAMAGE:
+        except DAMAGE:
             return None
         if self.fields and (missing := [name for name in self.fields if name not in found]):
             raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
-        return self.fields or found
+        return self._with_made(found)
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -129,8 +145,8 @@ class ParquetReaderStage(BaseFileReader):
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
         made = 0
-        for path in map(str, task.data):
-            for table in self._tables(path, task.reader_config.get("row_groups")):
+        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+            for table in self._tables(path, task.reader_config.get("row_groups"), numbers):
                 is_full = sum(one.nbytes for one in held) + table.nbytes > BATCH_BYTES
                 if held and (is_full or table.schema != held[0].schema):
                     if any(map(len, held)):
@@ -141,7 +157,7 @@ class ParquetReaderStage(BaseFileReader):
         if any(map(len, held)) or not made:
             yield _batch(held, task)
 
-    def _tables(self, path: str, row_groups: list[int] | None) -> Iterator[pa.Table]:
+    def _tables(self, path: str, row_groups: list[int] | None, numbers: RowNumbers | None) -> Iterator[pa.Table]:
         """The rows of a file or some of its row groups, in steps. What ends it early counts the rows that are missing.
 
         Where the footer cannot be read, nobody knows how many these are: it counts as one.
@@ -149,7 +165,7 @@ class ParquetReaderStage(BaseFileReader):
         promised = read = 0
         place = path
         try:
-            with self._open(path) as source:
+            with self.open_file(path) as source:
                 # without a buffer Arrow holds whole columns; far away fewer and larger requests are worth that
                 file = pq.ParquetFile(
                     source, buffer_size=BUFFER_BYTES, pre_buffer=is_remote_url(path), page_checksum_verification=True
@@ -157,21 +173,23 @@ class ParquetReaderStage(BaseFileReader):
                 found = _columns(file)
                 wanted = self.fields or found
                 names = [name for name in wanted if name in found]
-                promised = _promised(file.metadata, row_groups)
+                promised = promised_rows(file.metadata, row_groups)
                 _check_names(names, path)
-                yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted)
+                yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted, numbers)
                 for group in range(file.num_row_groups) if row_groups is None else row_groups:
                     place, start = f"{path}, row group {group}", read
-                    for batch in self._scan(file, source, group, names):
-                        table = _without_nonsense(_table(batch, wanted), path, read)
+                    for batch in self.scan(file, source, group, names):
+                        table = _without_nonsense(_table(batch, wanted, numbers), path, read)
                         counts.seen(batch.num_rows, batch.nbytes)
                         read += batch.num_rows
                         yield table
                     self._check(read - start, file.metadata.row_group(group).num_rows)
                 place = path
                 self._check(read, promised)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
+            if numbers:
+                numbers.next += promised - read
             counts.cut_short(error, source=f"{place}, after row {read}" if read else place, rows=rows)
 
     def _check(self, read: int, promised: int) -> None:
@@ -179,8 +197,11 @@ class ParquetReaderStage(BaseFileReader):
         if read < promised and not self.read_kwargs.get("filters"):
             raise InputError(f"{promised} rows should be here by the footer of the file; found {read}")
 
-    def _scan(self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        rows = _rows_at_once(file.metadata)
+    def scan(
+        self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a row group, as many at once as fit into little memory."""
+        rows = rows_at_once(file.metadata)
         filters = self.read_kwargs.get("filters")
         if filters is None:
             if rows > FIRST_ROWS:  # a value that repeats is in the file once, and in memory as often as it stands
@@ -196,7 +217,7 @@ class ParquetReaderStage(BaseFileReader):
         )
         return fragment.to_batches(columns=columns, filter=expression, batch_size=rows, batch_readahead=1)
 
-    def _open(self, path: str) -> Any:
+    def open_file(self, path: str) -> Any:
         if is_remote_url(path):
             return open_bytes(path, self.read_kwargs.get("storage_options"))
         return pa.OSFile(os.fsencode(local_path(path)))
@@ -207,8 +228,8 @@ def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
     return DocumentBatch.from_arrow(table, dataset_name=task.dataset_name, metadata=dict(task._metadata))
 
 
-def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
-    """The columns of these names: null where the file has none, JSON where it is marked as such."""
+def _table(batch: pa.RecordBatch, names: list[str], numbers: RowNumbers | None) -> pa.Table:
+    """The columns of these names: null where the file has none, JSON where it is marked as such. And the numbers."""
     columns = {}
     for name in names:
         at = batch.schema.get_field_index(name)
@@ -218,6 +239,8 @@ def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
         if column.type in _VIEWS:
             column = column.cast(_VIEWS[column.type])
         columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
+    if numbers:
+        columns.setdefault(CURATOR_DEDUP_ID_STR, number_column(numbers.take(batch.num_rows)))
     return pa.table(columns)
 
 
@@ -286,7 +309,7 @@ def _check_names(names: list[str], path: str) -> None:
         raise InputError(f"{path} has several columns called {', '.join(map(repr, twice))}")
 
 
-def _promised(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
+def promised_rows(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
     """The rows that some row groups hold, by the footer; the last one also those that the sum of all lacks."""
     # not footer.row_group(at).column(at): in a damaged footer that ends the process
     rows = [max(footer.row_group(at).num_rows, 0) for at in range(footer.num_row_groups)]
@@ -296,6 +319,6 @@ def _promised(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
     return sum(rows[at] for at in row_groups) + (missing if len(rows) - 1 in row_groups else 0)
 
 
-def _rows_at_once(footer: pq.FileMetaData) -> int:
+def rows_at_once(footer: pq.FileMetaData) -> int:
     size = sum(footer.row_group(at).total_byte_size for at in range(footer.num_row_groups))
     return max(min(STEP_BYTES * footer.num_rows // max(size, 1), MOST_ROWS), 1)

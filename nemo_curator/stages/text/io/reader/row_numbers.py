@@ -1,0 +1,61 @@
+"""The numbers of records: each has the one of its place in the file, whatever becomes of those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from nemo_curator.errors import InputError
+from nemo_curator.tasks.file_group import FileGroupTask
+
+ROW_NUMBERS = "row_numbers"
+"""In the metadata of a task: for each of its files the number of its first record, and the one behind its last."""
+
+_LINE_FEED = 10
+_IS_SPACE = np.array([bytes([byte]).isspace() for byte in range(256)])
+
+
+@dataclass
+class RowNumbers:
+    """Numbers that are left for the records of a file, or of several."""
+
+    next: int
+    stop: int
+    source: str
+
+    def take(self, rows: int) -> range:
+        """The numbers of the next records, those included that nobody can read."""
+        if self.next + rows > self.stop:
+            raise InputError(f"{self.source} holds more records than were counted: it has changed; run again")
+        first, self.next = self.next, self.next + rows
+        return range(first, self.next)
+
+
+def row_numbers_of(task: FileGroupTask) -> list[range]:
+    """The numbers of the records in each file of a task, which carries them."""
+    if ROW_NUMBERS not in task._metadata:
+        raise InputError(f"the records of {', '.join(map(str, task.data))} are not numbered; count them first")
+    return [range(first, stop) for first, stop in task._metadata[ROW_NUMBERS]]
+
+
+def number_column(numbers: range | list[int]) -> pa.Array:
+    if isinstance(numbers, range):
+        return pa.array(np.arange(numbers.start, numbers.stop, dtype=np.int64))
+    return pa.array(numbers, pa.int64())
+
+
+def count_lines(lines: bytes) -> int:
+    """How many whole lines are not blank."""
+    return int(np.count_nonzero(find_lines(lines)[1]))
+
+
+def find_lines(lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Where whole lines start, and which of them are not blank."""
+    data = np.frombuffer(lines, np.uint8)
+    starts = np.flatnonzero(data == _LINE_FEED) + 1
+    starts = np.concatenate([[0], starts[:-1] if lines.endswith(b"\n") else starts]) if lines else starts
+    if not _IS_SPACE[data[starts]].any():
+        return starts, np.ones(len(starts), bool)
+    return starts, np.logical_or.reduceat(~_IS_SPACE[data], starts)
