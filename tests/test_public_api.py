@@ -29,6 +29,16 @@ nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
 nemo_curator.stages.base CompositeStage ProcessingStage get_stage_class
 nemo_curator.stages.core ProcessingStage
 nemo_curator.stages.deduplication.buckets BucketSource BucketWriter bucket_of buckets_for read_bucket
+nemo_curator.stages.deduplication.fuzzy.buckets_to_edges BucketsToEdgesStage
+nemo_curator.stages.deduplication.fuzzy.connected_components ConnectedComponentsStage
+nemo_curator.stages.deduplication.fuzzy.identify_duplicates DUPLICATE_IDS_SUBDIR IdentifyDuplicatesStage
+nemo_curator.stages.deduplication.fuzzy.lsh.lsh LSHActor
+nemo_curator.stages.deduplication.fuzzy.lsh.stage LSHStage
+nemo_curator.stages.deduplication.fuzzy.minhash GPUMinHash MinHash MinHashStage
+nemo_curator.stages.deduplication.fuzzy.utils CURATOR_DEFAULT_MINHASH_FIELD CURATOR_FUZZY_DUPLICATE_GROUP_FIELD
+nemo_curator.stages.deduplication.fuzzy.utils CURATOR_LSH_BUCKET_FIELD
+nemo_curator.stages.deduplication.shuffle_utils.rapidsmpf_shuffler BulkRapidsMPFShuffler
+nemo_curator.stages.deduplication.shuffle_utils.stage ShuffleStage
 nemo_curator.stages.file_partitioning FilePartitioningStage
 nemo_curator.stages.function_decorators processing_stage
 nemo_curator.stages.function_definitions processing_stage
