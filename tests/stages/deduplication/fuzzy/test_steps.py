@@ -8,8 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
-from nemo_curator.backends.ray_data import RayDataExecutor
 from nemo_curator.backends.xenna import XennaExecutor
 from nemo_curator.errors import InputError, RunFailedError
 from nemo_curator.pipeline import Pipeline
@@ -126,9 +124,8 @@ def test_groups_do_not_depend_on_workers_batches_or_where_it_is_cut_into_pipelin
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("kind", [RayActorPoolExecutor, RayDataExecutor, XennaExecutor])
-def test_groups_are_the_same_on_every_executor(tmp_path, kind, ray_cluster):
-    run(kind(), batches(TEXTS), *stages(tmp_path, total_nparts=2))
+def test_groups_are_the_same_on_xenna(tmp_path, ray_cluster):
+    run(XennaExecutor(), batches(TEXTS), *stages(tmp_path, total_nparts=2))
     assert groups(tmp_path) == GROUPS
     assert sorted(tables(tmp_path, DUPLICATE_IDS_SUBDIR)["_curator_dedup_id"].to_pylist()) == [2, 4, 300]
 
