@@ -18,6 +18,7 @@ from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.lsh.lsh import LSHActor
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
+from nemo_curator.stages.text.io.reader import JsonlReaderStage
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
@@ -50,6 +51,7 @@ PARAMETERS = {
     "CollectParts": {"num_parts": 4},
     "ConnectedComponentsStage": {"output_path": "folder"},
     "CutBands": {"actor": LSHActor(2, 2)},
+    "CountRecords": {"reader": JsonlReaderStage()},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
@@ -77,10 +79,12 @@ PARAMETERS = {
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "ReadTables": {"columns": ["id"]},
+    "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "ShuffleStage": {"shuffle_on": "id"},
     "SubstringFilter": {"substring": "a", "position": "any"},
+    "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
