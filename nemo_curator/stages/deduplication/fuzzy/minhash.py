@@ -16,7 +16,7 @@ from nemo_curator.kernels.minhash import permutations
 from nemo_curator.kernels.sketches import signatures
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.utils import CURATOR_DEFAULT_MINHASH_FIELD
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, get_id_generator_actor
 from nemo_curator.stages.deduplication.parquet_files import name_of, start_folder, storage_of, write_table
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
@@ -114,9 +114,10 @@ class GPUMinHash(MinHash):
 class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]):
     """Write the signature and the id of each document: `<output_path>/MinHashStage/<source>.parquet`.
 
-    It takes documents with their ids, or files and reads them, where `read_format` is `jsonl` or `parquet`; the files
-    must have been numbered, or hold ids. A document without a text has no signature. The folder is emptied when the run
-    starts, unless it goes on from a checkpoint. `pool` does nothing here.
+    It takes documents with their ids, or files and reads them, where `read_format` is `jsonl` or `parquet`. Their ids
+    are those that the files were numbered with, else those of the id generator that is running, else a column of them.
+    A document without a text has no signature. The folder is emptied when the run starts, unless it goes on from a
+    checkpoint. `pool` does nothing here.
     """
 
     output_path: str
@@ -134,6 +135,7 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
     name: str = field(default="MinHashStage", kw_only=True)
 
     _minhash: GPUMinHash | None = field(default=None, init=False, repr=False)
+    _generating: JsonlReaderStage | ParquetReaderStage | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.read_format not in (None, "jsonl", "parquet"):
@@ -159,10 +161,13 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         """Raise if the run would delete files that it reads."""
         refuse_to_empty(self.folder, paths)
 
-    def before_run(self, earlier: bool | None = None) -> bool:
+    def before_run(self, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self.read_format is not None and is_generator_running():
+            self._generating = self._reader([self.text_field], generates_ids=True)
+        ids = self._generating.before_run(earlier["ids"] if earlier else None) if self._generating else None
         if earlier is None:
             start_folder(self.folder, storage_of(self.write_kwargs))
-        return True
+        return {"ids": ids}
 
     def setup(self, _: WorkerMetadata | None = None) -> None:
         self._minhash = GPUMinHash(
@@ -204,17 +209,33 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
     def _read(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         if self.read_format is None:
             raise ValueError(f"{self.name} got files to read; give read_format='jsonl' or 'parquet'")
-        kind = JsonlReaderStage if self.read_format == "jsonl" else ParquetReaderStage
-        is_numbered = ROW_NUMBERS in task._metadata
-        fields = [self.text_field] if is_numbered else [CURATOR_DEDUP_ID_STR, self.text_field]
-        made = kind(fields, dict(self.read_kwargs or {}), _assign_ids=is_numbered).process(task)
+        if ROW_NUMBERS in task._metadata:
+            reader = self._reader([self.text_field], is_numbered=True)
+        else:
+            reader = self._generating or self._reader([CURATOR_DEDUP_ID_STR, self.text_field])
+        made = reader.process(task)
         for batch in [made] if isinstance(made, DocumentBatch) else made:
             if batch.num_items and batch.column(CURATOR_DEDUP_ID_STR).null_count:
                 raise InputError(
                     f"{', '.join(map(str, task.data))} has documents without {CURATOR_DEDUP_ID_STR!r}; number the "
-                    "files with Steps.number_rows, or read them into documents with ids"
+                    "files with Steps.number_rows, or start an id generator with create_id_generator_actor()"
                 )
             yield batch
+
+    def _reader(
+        self, fields: list[str], *, generates_ids: bool = False, is_numbered: bool = False
+    ) -> JsonlReaderStage | ParquetReaderStage:
+        kind = JsonlReaderStage if self.read_format == "jsonl" else ParquetReaderStage
+        return kind(fields, dict(self.read_kwargs or {}), _generate_ids=generates_ids, _row_numbers=is_numbered)
+
+
+def is_generator_running() -> bool:
+    """Whether there is an id generator that gives ids to the records of files."""
+    try:
+        get_id_generator_actor()
+    except ValueError:
+        return False
+    return True
 
 
 _SCHEMAS = {

@@ -16,6 +16,8 @@ from nemo_curator.stages.deduplication.fuzzy.connected_components import Connect
 from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR, IdentifyDuplicatesStage
 from nemo_curator.stages.deduplication.fuzzy.lsh.stage import LSHStage
 from nemo_curator.stages.deduplication.fuzzy.minhash import MinHashStage
+from nemo_curator.stages.deduplication.id_generator import create_id_generator_actor, kill_id_generator_actor
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.tasks import DocumentBatch, FileGroupTask
 
@@ -167,16 +169,37 @@ def test_where_nothing_is_shared_all_files_are_there_and_empty(tmp_path):
     assert [task._metadata["num_removal_ids"] for task in last] == [0]
 
 
-def test_files_are_read_with_ids_of_their_own(tmp_path):
-    folder = tmp_path / "in"
+def written(folder, **more):
+    """The texts in two files of lines."""
     folder.mkdir()
-    lines = [json.dumps({"_curator_dedup_id": name, "text": text}) for name, text in TEXTS.items()]
+    lines = [json.dumps({"text": text, **dict.fromkeys(more, name)}) for name, text in TEXTS.items()]
     (folder / "a.jsonl").write_text("\n".join(lines[:3]) + "\n")
     (folder / "b.jsonl").write_text("\n".join(lines[3:]) + "\n")
-    first, *rest = stages(tmp_path)
+    return str(folder)
+
+
+def reading(folder, **settings):
+    first, *rest = stages(folder, **settings)
     first.read_format = "jsonl"
-    run(here(), None, FilePartitioningStage(str(folder)), first, *rest)
+    return first, *rest
+
+
+def test_files_are_read_with_ids_of_their_own(tmp_path):
+    folder = written(tmp_path / "in", _curator_dedup_id=True)
+    run(here(), None, FilePartitioningStage(folder), *reading(tmp_path))
     assert groups(tmp_path) == GROUPS
+
+
+def test_files_are_read_with_the_ids_of_the_generator_or_with_their_row_numbers(tmp_path):
+    folder = written(tmp_path / "in")
+    create_id_generator_actor()
+    try:
+        run(here(), None, FilePartitioningStage(folder), *reading(tmp_path / "a"))
+    finally:
+        kill_id_generator_actor()
+    tasks = Steps("steps", here()).number_rows(InputFiles(folder, "jsonl"))
+    run(here(), tasks, *reading(tmp_path / "b"))
+    assert groups(tmp_path / "a") == groups(tmp_path / "b") == {frozenset({0, 1, 2}), frozenset({3, 4})}
 
 
 def test_signatures_can_be_read_back_and_cut_into_bands_again(tmp_path):
