@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from nemo_curator.kernels.sketches import signatures
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.utils import CURATOR_DEFAULT_MINHASH_FIELD
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, get_id_generator_actor
-from nemo_curator.stages.deduplication.parquet_files import name_of, start_folder, storage_of, write_table
+from nemo_curator.stages.deduplication.parquet_files import name_of, start_folder, storage_of, writing
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nemo_curator.backends.base import WorkerMetadata
 
 _SIGNED_AT_ONCE = 2**10
+_WRITTEN_AT_ONCE = 2**14
+"""Documents whose signatures are in memory at once: 17 MiB with 260 hashes of 32 bits."""
 
 
 class MinHash(ABC):
@@ -154,19 +156,19 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         return not task.num_items or super().validate_input(task)
 
     @property
-    def folder(self) -> str:
+    def path(self) -> str:
         return f"{absolute(self.output_path)}/{self.name}"
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
         if self.read_format is not None and is_generator_running():
             self._generating = self._reader([self.text_field], generates_ids=True)
         ids = self._generating.before_run(earlier["ids"] if earlier else None) if self._generating else None
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return {"ids": ids}
 
     def setup(self, _: WorkerMetadata | None = None) -> None:
@@ -178,26 +180,27 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         if self._minhash is None:
             raise RuntimeError("MinHash processor not initialized. Call setup() first.")
         batches = self._read(task) if isinstance(task, FileGroupTask) else self._given(task)
-        tables = [pa.table(_SCHEMAS[self.use_64bit_hash].empty_table().columns, names=self._columns)]
-        for batch in batches:
-            with self._time_metric("minhash_compute_time"):
-                signed = self._minhash.compute_minhashes(batch.text(self.text_field))
-            tables.append(pa.table([batch.column(CURATOR_DEDUP_ID_STR), signed], names=self._columns))
-        table = pa.concat_tables(tables[1:] or tables, promote_options="permissive")
-        path = f"{self.folder}/{name_of(task)}.parquet"
-        with self._time_metric("minhash_write_time"):
-            write_table(path, table, self.write_kwargs, rows=len(table))
-        metadata = {
-            "minhash_field": self.minhash_field,
-            "num_hashes": self.num_hashes,
-            "storage_options": storage_of(self.write_kwargs),
-            "num_rows": len(table),
-        }
+        path = f"{self.path}/{name_of(task)}.parquet"
+        rows = 0
+        with writing(path, self.write_kwargs) as write:
+            for batch in batches:
+                for start in range(0, batch.num_items, _WRITTEN_AT_ONCE):
+                    write(self._signed(batch.slice(start, _WRITTEN_AT_ONCE)))
+                rows += batch.num_items
+            if not rows:
+                write(self._nothing())
+        metadata = {"minhash_field": self.minhash_field, "num_hashes": self.num_hashes, "num_rows": rows}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata})
 
-    @property
-    def _columns(self) -> list[str]:
-        return [CURATOR_DEDUP_ID_STR, self.minhash_field]
+    def _signed(self, part: DocumentBatch) -> pa.Table:
+        minhash = cast("GPUMinHash", self._minhash)
+        with self._time_metric("minhash_compute_time"):
+            signed = minhash.compute_minhashes(part.text(self.text_field))
+        return pa.table([part.column(CURATOR_DEDUP_ID_STR), signed], names=self.outputs()[1])
+
+    def _nothing(self) -> pa.Table:
+        kinds = [pa.int64(), pa.list_(pa.uint64() if self.use_64bit_hash else pa.uint32())]
+        return pa.schema(list(zip(self.outputs()[1], kinds))).empty_table()
 
     def _given(self, batch: DocumentBatch) -> list[DocumentBatch]:
         if self.read_format is not None:
@@ -236,9 +239,3 @@ def is_generator_running() -> bool:
     except ValueError:
         return False
     return True
-
-
-_SCHEMAS = {
-    is_64: pa.schema([(CURATOR_DEDUP_ID_STR, pa.int64()), ("", pa.list_(pa.uint64() if is_64 else pa.uint32()))])
-    for is_64 in (False, True)
-}
