@@ -40,7 +40,13 @@ def test_ids_of_text_are_compared_as_text():
     assert survivor("first", ["b", "10", "9"]) == "10"
 
 
-@given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.none() | st.floats(-2, 2)), min_size=1, unique_by=lambda pair: pair[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.none() | st.floats(-2, 2)),
+        min_size=1,
+        unique_by=lambda pair: pair[0],
+    )
+)
 def test_ranks_do_not_depend_on_the_order_of_the_rows(rows):
     rule = keep_rule({"column": "score", "descending": True})
     orders = []
