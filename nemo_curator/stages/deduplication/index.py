@@ -76,7 +76,7 @@ class Index:
         if earlier and earlier[0] != self.deliveries[-1]:
             later = len(self.deliveries) - self.deliveries.index(earlier[0]) - 1
             raise ConfigError(
-                f"{output_path} is delivery {earlier[0].name} of {self.path}, and {later} that came later were compared "
+                f"{output_path} is delivery {earlier[0].name} of {self.path}, and {later} after it were compared "
                 "with it; give another output_path, or make the index anew"
             )
         self.deliveries = self.deliveries[: len(self.deliveries) - len(earlier)]

@@ -35,7 +35,7 @@ def test_a_run_that_is_repeated_takes_its_own_place(path):
 def test_a_delivery_that_others_were_compared_with_is_not_done_again(path):
     add(path, "/a", 5)
     add(path, "/b", 7)
-    with pytest.raises(ConfigError, match=r"/a is delivery 000000 of .* and 1 that came later were compared with it"):
+    with pytest.raises(ConfigError, match=r"/a is delivery 000000 of .* and 1 after it were compared with it"):
         add(path, "/a", 5)
 
 
