@@ -1,0 +1,84 @@
+"""What a run leaves below `output_path`, besides ids and clusters: where ids come from, and the data set that stays."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from nemo_curator.stages.deduplication.clusters import (
+    CLUSTERS_SUBDIR,
+    cluster_table,
+    summarize_clusters,
+    write_clusters,
+    write_sources,
+)
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.text.io.writer.base import absolute
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.utils.storage import ask, kind_of, locate
+
+DUPLICATE_IDS_SUBDIR = "FuzzyDuplicateIds"
+_PART = re.compile(r"part\.\d+\.parquet")
+
+
+@dataclass
+class Output:
+    """The output of one run."""
+
+    path: str
+    id_generator_file: str
+    id_field: str | None = None
+    storage_options: dict[str, Any] | None = None
+
+    def finish(
+        self, steps: Steps, tasks: list[FileGroupTask], removed: int, parts: list[FileGroupTask], earlier: list[str]
+    ) -> None:
+        """Delete what an earlier run has left and this one has not written, and say in `result` what was found."""
+        written = {path for task in parts for path in task.data}
+        self._delete_others(DUPLICATE_IDS_SUBDIR, written)
+        self._delete_others(CLUSTERS_SUBDIR, written)
+        if not parts:
+            write_clusters(self.path, 0, cluster_table([], []), self.storage_options)
+        if self.id_field is None:
+            write_sources(self.path, tasks, earlier, self.storage_options)
+            self._write_ids(tasks)
+        clusters = summarize_clusters(self.path, storage_options=self.storage_options)
+        steps.result.extend_metadata(
+            {
+                "num_duplicates": removed,
+                "id_generator_path": self.id_generator_path if self.id_field is None else None,
+                "clusters": clusters.to_dict(),
+            }
+        )
+
+    def remove(self, steps: Steps, files: InputFiles, tasks: list[FileGroupTask]) -> None:
+        """Write the data set without the documents that go."""
+        folder = f"{absolute(self.path)}/{DUPLICATE_IDS_SUBDIR}"
+        steps.remove(files, tasks, folder, absolute(self.path), id_field=self.id_field)
+
+    @property
+    def id_generator_path(self) -> str:
+        return f"{absolute(self.path)}/{self.id_generator_file}"
+
+    def _write_ids(self, tasks: list[FileGroupTask]) -> None:
+        ids = IdGeneratorBase()
+        for task in tasks:
+            for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):
+                known = ids.batch_registry.get(hash_files(path), (first, stop - 1))
+                ids.batch_registry[hash_files(path)] = (min(first, known[0]), max(stop - 1, known[1]))
+                ids.next_id = max(ids.next_id, stop)
+        ids.to_disk(self.id_generator_path, self.storage_options)
+
+    def _delete_others(self, folder: str, written: set[str]) -> None:
+        path = f"{absolute(self.path)}/{folder}"
+        fs, place = locate(path, self.storage_options)
+        fs.invalidate_cache()
+        if kind_of(fs, place) != "directory":
+            return
+        for each in ask(fs, "find", place):
+            name = each.rpartition("/")[2]
+            if _PART.fullmatch(name) and f"{path}/{name}" not in written:
+                ask(fs, "rm_file", each)
