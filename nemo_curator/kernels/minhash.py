@@ -11,8 +11,8 @@ from nemo_curator.kernels.windows import block_for
 PRIMES = {32: 2**31 - 1, 64: 2**61 - 1}
 
 _PRIME = np.uint64(2**61 - 1)
-_LANES = 32
-_SIDE_BY_SIDE = 4
+_LANES = 8
+_SIDE_BY_SIDE = 8
 
 
 def permutations(num_hashes: int, seed: int, bits: int) -> np.ndarray:
@@ -59,12 +59,15 @@ def _padded(values, size):
 
 @kernel
 def _permute_32(hashes, factors, summands, least):
-    """Four hashes at a time, because reading the factors takes longer than to multiply by them."""
+    """Eight hashes at a time, because reading the factors takes longer than to multiply by them."""
     one, two, three, four = hashes[0], hashes[1], hashes[2], hashes[3]
+    five, six, seven, eight = hashes[4], hashes[5], hashes[6], hashes[7]
     for at in range(least.size):
         factor, summand = factors[at], summands[at]
         low = min(np.uint32(one * factor + summand), np.uint32(two * factor + summand))
-        other = min(np.uint32(three * factor + summand), np.uint32(four * factor + summand))
+        low = min(low, min(np.uint32(three * factor + summand), np.uint32(four * factor + summand)))
+        other = min(np.uint32(five * factor + summand), np.uint32(six * factor + summand))
+        other = min(other, min(np.uint32(seven * factor + summand), np.uint32(eight * factor + summand)))
         least[at] = min(least[at], min(low, other))
 
 

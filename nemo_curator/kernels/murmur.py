@@ -14,7 +14,7 @@ _FIRST_64, _SECOND_64 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD4327459
 
 @kernel
 def murmur_windows_32(text, at, window, seed, edges, words, hashes):
-    """MurmurHash3_x86_32 of the windows that start at a byte and after; returns and room are as for `roll_hashes`.
+    """MurmurHash3_x86_32 of the windows that start at a byte and after; returns and room are as for `roll`.
 
     `words` has room for as much as `edges`.
     """
@@ -48,22 +48,32 @@ def murmur_32(text, start, end, seed):
     value = seed
     whole = start + (end - start) // 4 * 4
     for at in range(start, whole, 4):
-        value = _mixed_32(value, _scrambled_32(_load4(text, at)))
+        value = _mixed_32(value, _scrambled_32(_joined(text[at], text[at + 1], text[at + 2], text[at + 3])))
     return _ended_32(value ^ _scrambled_32(_rest_32(text, whole, end)), end - start)
 
 
 @kernel
 def _murmur_ascii(text, window, seed, words, hashes):
     """All windows side by side, four bytes after four: the processor then takes several with each instruction."""
-    words = words[: max(text.size - 3, 0)]
-    for at in range(words.size):
-        words[at] = _scrambled_32(_load4(text, at))
     hashes[:] = seed
-    for first in range(0, window // 4 * 4, 4):
+    whole = window // 4 * 4
+    if whole:
+        _scramble_all(text, words)
+    for first in range(0, whole, 4):
         _mix_all(hashes, words[first : first + hashes.size])
+    if whole < window:
+        for place in range(hashes.size):
+            hashes[place] ^= _scrambled_32(_rest_32(text, place + whole, place + window))
     for place in range(hashes.size):
-        rest = _rest_32(text, place + window // 4 * 4, place + window)
-        hashes[place] = _ended_32(hashes[place] ^ _scrambled_32(rest), window)
+        hashes[place] = _ended_32(hashes[place], window)
+
+
+@kernel
+def _scramble_all(text, words):
+    count = text.size - 3
+    one, two, three, four = text[:count], text[1 : count + 1], text[2 : count + 2], text[3 : count + 3]
+    for at in range(count):
+        words[at] = _scrambled_32(_joined(one[at], two[at], three[at], four[at]))
 
 
 @kernel
@@ -73,13 +83,9 @@ def _mix_all(hashes, words):
 
 
 @kernel
-def _load4(text, at):
-    return np.uint32(
-        np.uint32(text[at])
-        | np.uint32(text[at + 1]) << np.uint32(8)
-        | np.uint32(text[at + 2]) << np.uint32(16)
-        | np.uint32(text[at + 3]) << np.uint32(24)
-    )
+def _joined(one, two, three, four):
+    low = np.uint32(one) | np.uint32(two) << np.uint32(8)
+    return np.uint32(low | np.uint32(three) << np.uint32(16) | np.uint32(four) << np.uint32(24))
 
 
 @kernel

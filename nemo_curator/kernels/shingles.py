@@ -13,7 +13,7 @@ import numpy as np
 
 from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.distinct import distinct_hashes
-from nemo_curator.kernels.windows import block_for
+from nemo_curator.kernels.windows import block_for, room_for
 
 if TYPE_CHECKING:
     from nemo_curator.tasks.text_column import TextColumn
@@ -51,14 +51,14 @@ def find_shingles(data, offsets, window):
     """Find the different shingles of each document."""
     ends = np.zeros(offsets.size, np.int64)
     block = block_for(window)
-    edges = np.empty(block + window, np.int64)
+    room = room_for(window)
     # pages of it that nothing is written to take no memory
     hashes = np.empty(max(offsets[-1] - offsets[0], 1), np.uint64)
     for row in range(offsets.size - 1):
         text = data[offsets[row] : offsets[row + 1]]
         ends[row + 1] = ends[row]
         if text.size:
-            found = distinct_hashes(text, window, block, edges)
+            found = distinct_hashes(text, window, block, room)
             ends[row + 1] += found.size
             hashes[ends[row] : ends[row + 1]] = found
     return hashes[: ends[-1]], ends

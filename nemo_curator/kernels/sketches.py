@@ -10,16 +10,17 @@ from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.distinct import distinct_hashes, sort_distinct
 from nemo_curator.kernels.minhash import minhash_32, minhash_64, permutations
 from nemo_curator.kernels.octets import SPREAD
-from nemo_curator.kernels.windows import block_for, roll_hashes, spread
+from nemo_curator.kernels.windows import block_for, roll, room_for, spread
 
 if TYPE_CHECKING:
     from nemo_curator.tasks.text_column import TextColumn
 
 METHODS = ("fast", "minhash")
+MOST_HASHES = 2**15
 
 _FREE = np.uint64(2**64 - 1)
-_VALUE_BITS = np.uint64(48)
-_VALUE = np.uint64(2**48 - 1)
+_TURN_BITS, _VALUE_BITS = np.uint64(16), np.uint64(48)
+_MIX = np.uint64(0xC4CEB9FE1A85EC53)
 # with as many hashes entered, of different shingles, fewer than one text in ten thousand has a slot that is free
 _ENOUGH = 16
 
@@ -43,12 +44,16 @@ def signatures(
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; known are fast and minhash")
-    if num_hashes < 1 or char_ngrams < 1:
-        raise ValueError(f"wanted one or more; found num_hashes={num_hashes} and char_ngrams={char_ngrams}")
+    if not 1 <= num_hashes <= MOST_HASHES or char_ngrams < 1:
+        raise ValueError(
+            f"wanted 1 to {MOST_HASHES} hashes of windows of 1 character or more; "
+            f"found num_hashes={num_hashes} and char_ngrams={char_ngrams}"
+        )
     data, offsets = column.buffers
     if method == "fast":
-        found = sketch(data, offsets, char_ngrams, _keys(num_hashes, seed))
-        return found if use_64bit_hash else (found >> np.uint64(32)).astype(np.uint32)
+        halves = 2 if use_64bit_hash else 1
+        found = sketch(data, offsets, char_ngrams, _keys(num_hashes, seed), halves)
+        return found.view("<u8") if use_64bit_hash else found
     drawn = permutations(num_hashes, seed, 64 if use_64bit_hash else 32)
     factors, summands = np.ascontiguousarray(drawn.T)
     if use_64bit_hash:
@@ -84,56 +89,67 @@ def hash_bands(found, num_bands):
     return hashes
 
 
-@kernel("uint8[::1], int64[::1], int64, uint64[::1]")
-def sketch(data, offsets, window, keys):
-    """Sketch texts: as many slots as there are pairs of keys.
+@kernel("uint8[::1], int64[::1], int64, uint64[::1], int64")
+def sketch(data, offsets, window, keys, halves):
+    """Sketch texts: as many slots as there are pairs of keys, of each the low half or both.
 
-    In each round every hash falls into one slot, which keeps the smallest; a later round counts above an earlier one.
-    In the second half of the rounds all fall into the same slot, so that none stays free.
+    In each round every shingle falls into one slot, which keeps the smallest; a later round counts above an earlier
+    one. In the second half of the rounds all fall into the same slot, so that none is free at the end.
     """
-    sketches = np.zeros((offsets.size - 1, keys.size // 2), np.uint64)
+    slots = np.empty(keys.size // 2, np.uint64)
+    sketches = np.zeros((offsets.size - 1, halves * slots.size), np.uint32)
     block = block_for(window)
-    edges = np.empty(block + window, np.int64)
-    hashes = np.empty(-(-_ENOUGH * sketches.shape[1] // block) * block, np.uint64)
+    room = room_for(window)
+    hashes = np.empty(-(-_ENOUGH * slots.size // block) * block, np.uint64)
     for row in range(offsets.size - 1):
         text = data[offsets[row] : offsets[row + 1]]
         if text.size == 0:
             continue
-        slots = sketches[row]
         slots[:] = _FREE
-        count = _first_round(text, window, block, keys[0], edges, hashes, slots)
+        count = _first_round(text, window, block, keys[0], room, hashes, slots)
         free = _count_free(slots)
         if free and count > hashes.size:
-            found = distinct_hashes(text, window, block, edges)
+            found = distinct_hashes(text, window, block, room)
             _more_rounds(found, found.size, free, keys, slots)
         elif free:
+            for place in range(count):
+                hashes[place] = spread(hashes[place])
             _more_rounds(hashes, count, free, keys, slots)
-        for slot in range(slots.size):
-            slots[slot] = spread(slots[slot])
+        for half in range(halves):
+            for slot in range(slots.size):
+                sketches[row, halves * slot + half] = np.uint32(slots[slot] >> np.uint64(32 * half))
     return sketches
 
 
 @kernel
-def _first_round(text, window, block, key, edges, hashes, slots):
-    """Enter all hashes; return how many there were. If they were no more than there is room for, `hashes` has them."""
+def _first_round(text, window, block, key, room, hashes, slots):
+    """Enter all shingles; return how many there were. If they were no more than `hashes` has room for, it has them."""
     at = start = total = 0
     while at >= 0:
         if start == hashes.size:
             start = 0
-        count, at = roll_hashes(text, at, window, edges, hashes[start : start + block])
-        for place in range(start, start + count):
-            slot, value = _place(hashes[place], key, slots.size)
-            slots[slot] = min(slots[slot], value)
+        count, at = roll(text, at, window, room, hashes[start : start + block])
+        _enter(hashes[start : start + count], key, np.uint64(0), slots)
         start += count
         total += count
     return total
 
 
 @kernel
-def _place(value, key, size):
-    """The slot of a hash in the round with this key, and what it counts there."""
-    value = spread(value + key)
-    return (value >> np.uint64(32)) * np.uint64(size) >> np.uint64(32), value & _VALUE
+def _enter(values, key, turn, slots):
+    """Enter values into slots; return how many that were free are so no more.
+
+    Mixed values fall into as many equal ranges as there are slots, by their high bits; lower bits are the order in one.
+    """
+    size = np.uint64(slots.size)
+    taken = 0
+    for place in range(values.size):
+        value = (values[place] + key) * SPREAD
+        value = (value ^ value >> np.uint64(32)) * _MIX
+        slot = (value >> np.uint64(32)) * size >> np.uint64(32)
+        taken += slots[slot] == _FREE
+        slots[slot] = min(slots[slot], turn << _VALUE_BITS | value >> _TURN_BITS)
+    return taken
 
 
 @kernel
@@ -153,16 +169,11 @@ def _more_rounds(hashes, count, free, keys, slots):
         if not is_distinct and entered > _ENOUGH * slots.size:
             count = sort_distinct(hashes[:count])
             is_distinct = True
-        before = np.uint64(turn) << _VALUE_BITS
         only = turn - slots.size
-        if only >= 0 and slots[only] != _FREE:
-            continue
-        for place in range(count):
-            slot, value = _place(hashes[place], keys[turn], slots.size)
-            if only >= 0:
-                slot = np.uint64(only)
-            free -= slots[slot] == _FREE
-            slots[slot] = min(slots[slot], before | value)
+        if only < 0:
+            free -= _enter(hashes[:count], keys[turn], np.uint64(turn), slots)
+        elif slots[only] == _FREE:
+            free -= _enter(hashes[:count], keys[turn], np.uint64(turn), slots[only : only + 1])
         entered += count
         if free == 0:
             return

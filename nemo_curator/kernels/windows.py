@@ -5,6 +5,8 @@ A text that is shorter than the window is one shingle; an empty one has none.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
@@ -15,10 +17,24 @@ LEAST_BLOCK = 512
 _POINT = np.uint64(0xD1342543DE82EF95)
 
 
+class Room(NamedTuple):
+    """Arrays to work with: where characters start, and what they are."""
+
+    edges: np.ndarray
+    chars: np.ndarray
+
+
 @kernel
 def block_for(window):
     """Windows to hash at once: as many as one has characters, or a block would mostly repeat the one before."""
     return max(window, LEAST_BLOCK)
+
+
+@kernel
+def room_for(window):
+    """Room for the characters of a block of windows."""
+    size = block_for(window) + window
+    return Room(np.empty(size, np.int64), np.empty(size, np.uint64))
 
 
 @kernel
@@ -53,62 +69,61 @@ def find_chars(text, at, edges):
 
 
 @kernel
-def roll_hashes(text, at, window, edges, hashes):
-    """Hash the windows that start at a byte and after; return how many, and the byte to go on from, -1 at the end.
+def roll(text, at, window, room, values):
+    """Give numbers to the windows that start at a byte and after; return how many, and the byte to go on from.
 
-    As many as `hashes` has room for; `edges` has room for a window more. A hash is the bytes of each character as
-    coefficients of a polynomial modulo 2⁶⁴, at one point, and then spread over all bits, which loses nothing.
+    That is -1 at the end. There are as many as `values` has room for. The characters, each as the number that its bytes
+    are, are coefficients of a polynomial modulo 2⁶⁴, at one point: `spread` it before bits of it are used.
     """
-    leaving = _power(window)
-    count = ascii_windows(text, at, window, hashes.size)
+    count = ascii_windows(text, at, window, values.size)
     if count:
-        _roll_ascii(text, at, window, leaving, hashes[:count])
+        _roll(text[at : at + count + window - 1], window, values[:count])
         return count, at + count if at + count + window <= text.size else -1
-    found = find_chars(text, at, edges)
-    count = found - window if found > window else np.int64(at == 0)
-    _roll_chars(text, edges[:found], window, leaving, hashes[:count])
-    return count, -1 if edges[found - 1] == text.size else edges[count]
+    found = find_chars(text, at, room.edges)
+    _read_chars(text, at, room.chars[: found - 1])
+    count = found - window
+    if count > 0:
+        _roll(room.chars[: found - 1], window, values[:count])
+    elif at == 0:
+        count = 1
+        _roll(room.chars[: found - 1], found - 1, values[:1])
+    return max(count, 0), -1 if room.edges[found - 1] == text.size else room.edges[count]
 
 
 @kernel
-def _power(window):
-    power = np.uint64(1)
-    for _ in range(window):
-        power *= _POINT
-    return power
-
-
-@kernel
-def _roll_ascii(text, at, window, leaving, hashes):
-    first, last = text[at : at + hashes.size], text[at + window : at + window + hashes.size - 1]
+def _read_chars(text, at, chars):
+    """The bytes of each character as one number."""
+    found = 0
     value = np.uint64(0)
-    for place in range(at, at + window):
-        value = value * _POINT + np.uint64(text[place])
-    hashes[0] = spread(value)
-    for place in range(last.size):
-        value = value * _POINT + (np.uint64(last[place]) - np.uint64(first[place]) * leaving)
-        hashes[place + 1] = spread(value)
+    while at < text.size:
+        starts = starts_char(text[at])
+        found += starts
+        if found > chars.size:
+            break
+        value = np.uint64(text[at]) if starts else value << np.uint64(8) | np.uint64(text[at])
+        chars[max(found - 1, 0)] = value
+        at += 1
 
 
 @kernel
-def _roll_chars(text, edges, window, leaving, hashes):
-    value = np.uint64(0)
-    for place in range(min(window, edges.size - 1)):
-        value = value * _POINT + _char(text, edges, place)
-    hashes[:1] = spread(value)
-    for place in range(hashes.size - 1):
-        entering = _char(text, edges, place + window)
-        value = value * _POINT + (entering - _char(text, edges, place) * leaving)
-        hashes[place + 1] = spread(value)
-
-
-@kernel
-def _char(text, edges, place):
-    """The bytes of a character as one number."""
-    value = np.uint64(0)
-    for at in range(edges[place], edges[place + 1]):
-        value = value << np.uint64(8) | np.uint64(text[at])
-    return value
+def _roll(chars, window, values):
+    """Both halves side by side, because each step waits for the one before."""
+    half = (values.size + 1) // 2
+    other = values.size - half
+    one = two = np.uint64(0)
+    leaving = np.uint64(1)
+    for place in range(window):
+        one = one * _POINT + np.uint64(chars[place])
+        two = two * _POINT + np.uint64(chars[other + place])
+        leaving *= _POINT
+    values[0], values[other] = one, two
+    first, last = chars[:half], chars[window : window + half]
+    other_first, other_last = chars[other : other + half], chars[other + window : other + window + half]
+    ones, twos = values[1:half], values[other + 1 :]
+    for place in range(half - 1):
+        one = one * _POINT + (np.uint64(last[place]) - np.uint64(first[place]) * leaving)
+        two = two * _POINT + (np.uint64(other_last[place]) - np.uint64(other_first[place]) * leaving)
+        ones[place], twos[place] = one, two
 
 
 @kernel
