@@ -13,7 +13,6 @@ from nemo_curator.stages.deduplication.clusters import (
     write_clusters,
     write_sources,
 )
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
@@ -64,6 +63,8 @@ class Output:
         return f"{absolute(self.path)}/{self.id_generator_file}"
 
     def _write_ids(self, tasks: list[FileGroupTask]) -> None:
+        from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
+
         ids = IdGeneratorBase()
         for task in tasks:
             for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):

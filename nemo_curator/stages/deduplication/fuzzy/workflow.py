@@ -128,7 +128,6 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         output = Output(self.output_path, ID_GENERATOR_OUTPUT_FILENAME, self.id_field, self._output_options)
         find = self._find_verified if self.verify else self._find_connected
         find(steps, steps.number_rows(self._files(), initial_tasks), output)
-        steps.result.add_metadata("total_time", steps.seconds)
         return steps.result
 
     def _find_verified(self, steps: Steps, tasks: list[FileGroupTask], output: Output) -> None:
