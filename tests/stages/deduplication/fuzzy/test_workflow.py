@@ -1,0 +1,142 @@
+import json
+from itertools import pairwise
+
+import pytest
+
+from tests.stages.deduplication.fuzzy.near_duplicates import (chain, clusters, corpus, document, in_id_order, jaccard, removed_ids, write_files)
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow
+
+
+def dedup(folder, output, workers=0, running=None, **settings):
+    given = {"input_filetype": "jsonl", "cache_path": str(output / "cache"), "output_path": str(output), **settings}
+    workflow = FuzzyDeduplicationWorkflow(input_path=str(folder), **given)
+    return workflow.run(executor=LocalExecutor(num_workers=workers), **(running or {}))
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return corpus()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, texts):
+    return write_files(tmp_path_factory.mktemp("near") / "in", texts)
+
+
+def test_what_goes_is_as_similar_as_asked_to_one_that_stays(folder, texts, tmp_path):
+    result = dedup(folder, tmp_path)
+    known, gone = in_id_order(texts), removed_ids(tmp_path)
+    assert result.metadata["num_duplicates"] == len(gone) > 20
+    for member, row in clusters(tmp_path).items():
+        assert row["survivor_id"] not in gone
+        assert row["survivor_id"] < member
+        assert row["similarity"] == pytest.approx(jaccard(known[member], known[row["survivor_id"]])) >= 0.8
+    assert sorted(clusters(tmp_path)) == gone
+    # 20 bands of 13 find a pair of 0.9 with 99.7 %: what stays is less similar to everything that stays
+    stays = [text for at, text in enumerate(known) if at not in set(gone)]
+    assert max(jaccard(*pair) for pair in zip(stays, stays[1:])) < 0.9
+
+
+def test_a_chain_is_not_collapsed(tmp_path):
+    texts = chain(26)
+    assert all(0.8 < jaccard(*pair) < 0.9 for pair in pairwise(texts))
+    result = dedup(write_files(tmp_path / "in", texts, files=1), tmp_path)
+    gone = set(removed_ids(tmp_path))
+    assert 0 < len(gone) < 16
+    assert result.metadata["clusters"]["removed"] == len(gone)
+    for member, row in clusters(tmp_path).items():
+        assert jaccard(texts[member], texts[row["survivor_id"]]) >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("workers", "settings"),
+    [(2, {}), (0, {"input_blocksize": 4000}), (0, {"input_blocksize": 500}), (0, {"num_bands": 20, "char_ngrams": 24})],
+)
+def test_the_result_depends_on_the_files_alone(folder, tmp_path, workers, settings):
+    dedup(folder, tmp_path / "one")
+    dedup(folder, tmp_path / "other", workers, **settings)
+    assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
+
+
+@pytest.mark.parametrize("settings", [{"method": "minhash"}, {"use_64_bit_hash": True}, {"seed": 7}])
+def test_other_signatures_find_the_same_duplicates_but_for_chance(folder, texts, tmp_path, settings):
+    dedup(folder, tmp_path, **settings)
+    known = in_id_order(texts)
+    for member, row in clusters(tmp_path).items():
+        assert row["similarity"] == pytest.approx(jaccard(known[member], known[row["survivor_id"]]))
+    assert len(removed_ids(tmp_path)) > 20
+
+
+def test_the_longest_of_near_duplicates_stays(tmp_path):
+    words = document("one")
+    texts = [" ".join(words), " ".join([*words, "more", "words"]), " ".join(words[:-1])]
+    dedup(write_files(tmp_path / "in", texts, files=1), tmp_path, keep="longest")
+    assert removed_ids(tmp_path) == [0, 2]
+
+
+def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
+    text = " ".join(document("one"))
+    folder = write_files(tmp_path / "in", [text] * 4, files=2, name=["d", "c", "b", "a"], score=[1, None, 3, 3])
+    dedup(folder, tmp_path, keep={"column": "score", "descending": True}, id_field="name")
+    assert removed_ids(tmp_path, "name") == ["b", "c", "d"]
+    assert {row["survivor_id"] for row in clusters(tmp_path).values()} == {"a"}
+
+
+def test_a_null_is_no_document_and_empty_texts_are_duplicates(tmp_path):
+    folder = write_files(tmp_path / "in", ["", None, "", "ab", None, "ab", "abc"], files=1)
+    dedup(folder, tmp_path)
+    assert removed_ids(tmp_path) == [2, 5]
+
+
+def test_where_nothing_is_alike_nothing_is_written(tmp_path):
+    folder = write_files(tmp_path / "in", [" ".join(document(seed)) for seed in range(5)])
+    result = dedup(folder, tmp_path)
+    assert result.metadata["num_duplicates"] == 0
+    assert not (tmp_path / "FuzzyDuplicateIds").exists()
+
+
+def test_what_an_earlier_run_has_left_does_not_count(folder, tmp_path):
+    dedup(folder, tmp_path)
+    dedup(write_files(tmp_path / "in", [" ".join(document(seed)) for seed in range(5)]), tmp_path)
+    assert removed_ids(tmp_path) == []
+    assert clusters(tmp_path) == {}
+
+
+def test_files_of_others_in_the_cache_are_not_deleted(folder, tmp_path):
+    (tmp_path / "cache" / "FuzzyVerified").mkdir(parents=True)
+    precious = tmp_path / "cache" / "FuzzyVerified" / "thesis.txt"
+    precious.write_text("all my work")
+    with pytest.raises(Exception, match="give another cache_path"):
+        dedup(folder, tmp_path)
+    assert precious.exists()
+
+
+def test_the_id_generator_knows_the_ids(folder, texts, tmp_path):
+    result = dedup(folder, tmp_path)
+    state = json.loads((tmp_path / "fuzzy_id_generator.json").read_text())
+    assert result.metadata["id_generator_path"] == str(tmp_path / "fuzzy_id_generator.json")
+    assert state["next_id"] == len(texts)
+    assert sorted(tuple(each) for each in state["batch_registry"].values())[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bands_per_iteration": 0}, r"bands_per_iteration must be between \[1, num_bands\]"),
+        ({"bands_per_iteration": 21}, r"bands_per_iteration must be between \[1, num_bands\]"),
+        ({"threshold": 1.1}, "threshold is 1.1"),
+        ({"method": "slow"}, "wanted 'fast' or 'minhash'"),
+        ({"keep": "all"}, "keep is 'all'"),
+        ({"input_filetype": "csv"}, "unknown input_filetype 'csv'"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        FuzzyDeduplicationWorkflow(cache_path="c", output_path="o", **settings)
+
+
+def test_there_must_be_an_input(tmp_path):
+    workflow = FuzzyDeduplicationWorkflow(cache_path=str(tmp_path / "c"), output_path=str(tmp_path / "o"))
+    with pytest.raises(ValueError, match="input_path to the dataset must be provided"):
+        workflow.run()
