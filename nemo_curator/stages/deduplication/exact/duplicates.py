@@ -30,6 +30,7 @@ ROW_BYTES = 96
 """What a row of a bucket takes while it is compared with the others."""
 
 _PART = re.compile(r"part\.\d+\.parquet")
+_STAYS = re.compile(r"\d+/stays\.parquet")
 
 
 @dataclass
@@ -72,7 +73,7 @@ class CollectBuckets(ProcessingStage[FileGroupTask, FileGroupTask]):
         fs, place = locate(folder, self.storage_options)
         fs.invalidate_cache()
         names = sorted(name[len(place) + 1 :] for name in ask(fs, "find", place))
-        return [f"{folder}/{name}" for name in names if name.endswith(".parquet") and "/." not in f"/{name}"]
+        return [f"{folder}/{name}" for name in names if _STAYS.fullmatch(name)]
 
     def _task(self, part: int, paths: list[str], is_text: bool) -> FileGroupTask:
         place = {"partition_index": part, "total_partitions": self.num_parts, "source_files": paths[:1]}
@@ -102,7 +103,9 @@ class IdentifyExactDuplicates(ProcessingStage[FileGroupTask, FileGroupTask]):
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:  # another run may have made more parts
             for folder in (DUPLICATE_IDS_SUBDIR, CLUSTERS_SUBDIR):
-                remove_parts(f"{absolute(self.output_path)}/{folder}", self._storage_options)
+                remove_files(f"{absolute(self.output_path)}/{folder}", _PART, self._storage_options)
+            if self.delivery_folder:
+                remove_files(self.delivery_folder, _STAYS, self._storage_options)
         return True
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
@@ -124,17 +127,18 @@ class IdentifyExactDuplicates(ProcessingStage[FileGroupTask, FileGroupTask]):
         path, num_ids = self._write_ids(part, clusters["member_id"])
         write_clusters(self.output_path, part, clusters, self._storage_options)
         counts.seen(rows)
-        counts.dropped("unique, or the one that stays", rows - num_ids)
+        counts.dropped("kept", rows - num_ids)
         counts.written(num_ids)
         metadata = {"num_groups": len(clusters["cluster_id"].unique()), "num_removal_ids": num_ids, "num_rows": num_ids}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata, "format": "parquet"})
 
     def _passes(self, paths: list[str]) -> Iterator[tuple[list[pa.Table], list[pa.Table]]]:
-        """The rows of a bucket, new and old, all or in parts that fit into memory: equal hashes are in the same part."""
+        """The rows of a bucket, new and old, all or in parts that fit into memory; equal hashes are in one part."""
         rows = sum(_count(path, self._storage_options) for path in paths)
         passes = -(-rows * ROW_BYTES // self.memory_bytes) or 1
         for one in range(passes):
-            old, new = [], []
+            new: list[pa.Table] = []
+            old: list[pa.Table] = []
             for path in paths:
                 table = _part_of(_read(path, self._storage_options), one, passes)
                 (new if path.startswith(f"{absolute(self.buckets_path)}/") else old).append(table)
@@ -201,17 +205,13 @@ def bucket_of_file(path: str) -> int:
     return int(path.rpartition("/")[0].rpartition("/")[2])
 
 
-def remove_parts(folder: str, storage_options: dict[str, Any] | None = None) -> None:
-    """Delete the files `part.<n>.parquet` of a folder, and nothing else."""
+def remove_files(folder: str, names: re.Pattern, storage_options: dict[str, Any] | None = None) -> None:
+    """Delete the files below a folder whose names, as seen from there, are such; and nothing else."""
     fs, place = locate(folder, storage_options)
     fs.invalidate_cache()
-    try:
-        names = ask(fs, "find", place, maxdepth=1)
-    except FileNotFoundError:
-        return
-    for name in names:
-        if _PART.fullmatch(name.rpartition("/")[2]):
-            ask(fs, "rm_file", name)
+    for path in ask(fs, "find", place) if ask(fs, "exists", place) else []:
+        if names.fullmatch(path[len(place) + 1 :]):
+            ask(fs, "rm_file", path)
 
 
 def check_is_ours(folder: str, storage_options: dict[str, Any] | None = None) -> None:

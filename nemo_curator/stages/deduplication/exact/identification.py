@@ -18,6 +18,7 @@ from nemo_curator.stages.deduplication.exact.hash_documents import EXACT_DUPLICA
 from nemo_curator.stages.deduplication.hashing import check_hashing
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.keep import Keep, KeepRule, keep_rule
+from nemo_curator.stages.deduplication.steps import InputFiles
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -35,7 +36,10 @@ class ExactDuplicateIdentification(CompositeStage[FileGroupTask, FileGroupTask])
     The ids are in `<output_path>/ExactDuplicateIds/part.<n>.parquet`, sorted, and the clusters beside them. A document
     without a text is like no other; empty texts are the same. The one that stays is the first in the order of `keep`.
     Texts are compared by a hash of 128 bits, byte for byte or as `normalize` says: any of `case`, `whitespace`, `nfc`
-    or `nfkc`. `total_nparts` is the number of files. The settings of a GPU do nothing here.
+    or `nfkc`. `total_nparts` is the number of files.
+
+    Where the tasks carry no row numbers, ids are assigned by the id generator, which must be running; the workflow
+    needs none. The settings of a GPU do nothing here.
     """
 
     text_field: str
@@ -57,12 +61,15 @@ class ExactDuplicateIdentification(CompositeStage[FileGroupTask, FileGroupTask])
     memory_bytes: int = field(default=MOST_BUCKET_BYTES, kw_only=True)
     index_folders: list[str] = field(default_factory=list, kw_only=True)
     delivery_folder: str | None = field(default=None, kw_only=True)
+    partitions_at_once: int = field(default=1, kw_only=True)
+    has_row_numbers: bool = field(default=False, kw_only=True)
+    env_vars: dict[str, Any] | None = field(default=None, kw_only=True)
     name: str = field(default="ExactDuplicateIds", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
         check_ids(self.assign_id, self.id_field)
-        check_filetype(self.input_filetype)
+        InputFiles(input_filetype=self.input_filetype)
         check_hashing(self.hash_method, self.normalize)
         keep_rule(self.keep)
 
@@ -74,18 +81,29 @@ class ExactDuplicateIdentification(CompositeStage[FileGroupTask, FileGroupTask])
         write_kwargs = dict(self.write_kwargs or {})
         storage = write_kwargs.get("storage_options")
         folder = f"{absolute(self.output_path)}/{BUCKETS_SUBDIR}"
-        kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
-        fields = list(dict.fromkeys([self.text_field, *keep.fields, *([self.id_field] if self.id_field else [])]))
-        reader = kind(fields, dict(self.read_kwargs or {}), _assign_ids=self.assign_id)
         normalize = check_hashing(self.hash_method, self.normalize)
-        return [
-            HashDocuments(reader, self.text_field, ids, self.hash_method, normalize, keep),
+        stages: list[ProcessingStage] = [
+            HashDocuments(self._reader(keep), self.text_field, ids, self.hash_method, normalize, keep),
             _HashBuckets(folder, EXACT_DUPLICATE_GROUP_FIELD, buckets, mode="overwrite", storage_options=storage),
             CollectBuckets(buckets, parts, ids, list(self.index_folders), storage),
             IdentifyExactDuplicates(
                 self.output_path, ids, folder, keep, self.delivery_folder, self.memory_bytes, write_kwargs
             ),
         ]
+        for stage in stages:
+            stage.runtime_env = {"env_vars": self.env_vars} if self.env_vars else None
+        for stage in stages[:2]:
+            stage.batch_size = self.partitions_at_once
+        return stages
+
+    def _reader(self, keep: KeepRule) -> JsonlReaderStage | ParquetReaderStage:
+        """Reads the texts with the ids of the user, those that the tasks carry, or those of the id generator."""
+        fields = list(dict.fromkeys([self.text_field, *keep.fields]))
+        if self.id_field or self.has_row_numbers:
+            files = InputFiles(input_filetype=self.input_filetype, read_kwargs=self.read_kwargs)
+            return files.reader(fields, id_field=self.id_field)
+        kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
+        return kind(fields, dict(self.read_kwargs or {}), _generate_ids=True)
 
     @property
     def duplicate_ids_path(self) -> str:
@@ -106,8 +124,3 @@ def check_ids(assign_id: bool, id_field: str | None) -> None:
         raise ValueError("id_field must be provided if assign_id is False")
     if assign_id and id_field is not None:
         raise ValueError("id_field must be None if assign_id is True")
-
-
-def check_filetype(filetype: str) -> None:
-    if filetype not in ("parquet", "jsonl"):
-        raise ValueError(f"unknown input_filetype {filetype!r}; wanted 'parquet' or 'jsonl'")
