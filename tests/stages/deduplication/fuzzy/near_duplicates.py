@@ -33,7 +33,7 @@ def corpus(originals=40):
     return texts
 
 
-def chain(length, words=200, step=8):
+def chain(length, words=224, step=14):
     """Documents each of which is like the next, and the first is not like the last."""
     texts = [document("chain", words)]
     for link in range(1, length):

@@ -1,11 +1,13 @@
 import json
 from itertools import pairwise
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.stages.deduplication.fuzzy.near_duplicates import (chain, clusters, corpus, document, in_id_order, jaccard, removed_ids, write_files)
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow
+from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow, verified
+from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
 
 
 def dedup(folder, output, workers=0, running=None, **settings):
@@ -31,7 +33,8 @@ def test_what_goes_is_as_similar_as_asked_to_one_that_stays(folder, texts, tmp_p
     for member, row in clusters(tmp_path).items():
         assert row["survivor_id"] not in gone
         assert row["survivor_id"] < member
-        assert row["similarity"] == pytest.approx(jaccard(known[member], known[row["survivor_id"]])) >= 0.8
+        assert row["similarity"] == pytest.approx(jaccard(known[member], known[row["survivor_id"]]))
+        assert row["similarity"] >= 0.8
     assert sorted(clusters(tmp_path)) == gone
     # 20 bands of 13 find a pair of 0.9 with 99.7 %: what stays is less similar to everything that stays
     stays = [text for at, text in enumerate(known) if at not in set(gone)]
@@ -118,6 +121,21 @@ def test_the_id_generator_knows_the_ids(folder, texts, tmp_path):
     assert result.metadata["id_generator_path"] == str(tmp_path / "fuzzy_id_generator.json")
     assert state["next_id"] == len(texts)
     assert sorted(tuple(each) for each in state["batch_registry"].values())[0][0] == 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"keep": "longest"}])
+def test_a_component_that_does_not_fit_into_memory_is_worked_through_from_disk(tmp_path, monkeypatch, settings):
+    texts = chain(60)
+    folder = write_files(tmp_path / "in", [text + text[:size] for size, text in enumerate(texts * 2)], files=4)
+    dedup(folder, tmp_path / "one", **settings)
+    assert len(clusters(tmp_path / "one")) > 70
+    monkeypatch.setattr(verified, "_WORKING", 300_000)
+    result = dedup(folder, tmp_path / "other", **settings)
+    (bucket,) = result.pipeline_tasks["verify"]
+    paths = (tmp_path / "other" / "cache" / "FuzzyVerified" / "texts").rglob("*.parquet")
+    size = sum(pq.read_table(path)["_bytes"].to_numpy().sum() for path in paths)
+    assert size * FOR_A_BYTE > 10 * 300_000
+    assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
 
 
 @pytest.mark.parametrize(
