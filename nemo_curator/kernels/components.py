@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import numpy as np
 
+=======
+>>>>>>> wt-minhash
 from nemo_curator.kernels.compile import kernel
 
 
