@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import numpy as np
-
-=======
->>>>>>> wt-minhash
 from nemo_curator.kernels.compile import kernel
 
 

@@ -207,7 +207,7 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         kind = JsonlReaderStage if self.read_format == "jsonl" else ParquetReaderStage
         is_numbered = ROW_NUMBERS in task._metadata
         fields = [self.text_field] if is_numbered else [CURATOR_DEDUP_ID_STR, self.text_field]
-        made = kind(fields, dict(self.read_kwargs or {}), _assign_ids=is_numbered).process(task)
+        made = kind(fields, dict(self.read_kwargs or {}), _row_numbers=is_numbered).process(task)
         for batch in [made] if isinstance(made, DocumentBatch) else made:
             if batch.num_items and batch.column(CURATOR_DEDUP_ID_STR).null_count:
                 raise InputError(

@@ -13,13 +13,14 @@ from nemo_curator.stages.deduplication.clusters import (
     write_clusters,
     write_sources,
 )
+from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR
+from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import ask, kind_of, locate
 
-DUPLICATE_IDS_SUBDIR = "FuzzyDuplicateIds"
 _PART = re.compile(r"part\.\d+\.parquet")
 
 
@@ -32,26 +33,26 @@ class Output:
     id_field: str | None = None
     storage_options: dict[str, Any] | None = None
 
-    def finish(
-        self, steps: Steps, tasks: list[FileGroupTask], removed: int, parts: list[FileGroupTask], earlier: list[str]
-    ) -> None:
+    def finish(self, steps: Steps, tasks: list[FileGroupTask], removed: int, parts: list[FileGroupTask]) -> None:
         """Delete what an earlier run has left and this one has not written, and say in `result` what was found."""
         written = {path for task in parts for path in task.data}
         self._delete_others(DUPLICATE_IDS_SUBDIR, written)
         self._delete_others(CLUSTERS_SUBDIR, written)
+        if self.id_field is None:
+            self._write_ids(tasks)
+        path = self.id_generator_path if self.id_field is None else None
+        steps.result.extend_metadata({"num_duplicates": removed, "id_generator_path": path})
+
+    def explain(
+        self, steps: Steps, tasks: list[FileGroupTask], parts: list[FileGroupTask], earlier: list[str]
+    ) -> None:
+        """Write where the documents of the clusters come from, and sum up the clusters."""
         if not parts:
             write_clusters(self.path, 0, cluster_table([], []), self.storage_options)
         if self.id_field is None:
             write_sources(self.path, tasks, earlier, self.storage_options)
-            self._write_ids(tasks)
         clusters = summarize_clusters(self.path, storage_options=self.storage_options)
-        steps.result.extend_metadata(
-            {
-                "num_duplicates": removed,
-                "id_generator_path": self.id_generator_path if self.id_field is None else None,
-                "clusters": clusters.to_dict(),
-            }
-        )
+        steps.result.add_metadata("clusters", clusters.to_dict())
 
     def remove(self, steps: Steps, files: InputFiles, tasks: list[FileGroupTask]) -> None:
         """Write the data set without the documents that go."""
@@ -63,8 +64,6 @@ class Output:
         return f"{absolute(self.path)}/{self.id_generator_file}"
 
     def _write_ids(self, tasks: list[FileGroupTask]) -> None:
-        from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
-
         ids = IdGeneratorBase()
         for task in tasks:
             for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):

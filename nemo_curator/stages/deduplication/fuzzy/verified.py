@@ -106,7 +106,17 @@ class Verified:
         removed = [read_rows(task.data[2], self.cache_options) for task in self.parts]
         rows = np.sort(np.concatenate([np.empty(0, np.int64), *removed]))
         self._write(self._removed, pa.table({ROW_FIELD: rows}))
+        self._name_as_upstream()
         return len(rows)
+
+    def _name_as_upstream(self) -> None:
+        """Say it also under the names that the result has in NVIDIA's package."""
+        result = self.steps.result
+        seconds = {name: result.get_metadata(f"{name}_time") or 0.0 for name in ("bands", "groups", "candidates", "verify")}
+        result.extend_metadata({"minhash_time": seconds["bands"], "lsh_time": seconds["groups"]})
+        result.add_metadata("connected_components_pipeline_time", seconds["candidates"] + seconds["verify"])
+        for theirs, ours in (("minhash", "bands"), ("lsh", "groups"), ("connected_components", "verify")):
+            result.add_pipeline_tasks(theirs, result.pipeline_tasks.get(ours))
 
     def deliver(self, tasks: list[FileGroupTask]) -> None:
         """Write what stays into a folder of its own, and then its name into the index."""

@@ -19,13 +19,13 @@ from nemo_curator.stages.deduplication.fuzzy.blocks import BlockTexts, Documents
 from nemo_curator.stages.deduplication.fuzzy.candidates import BYTES_FIELD, USER_ID_FIELD
 from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD
 from nemo_curator.stages.deduplication.fuzzy.delivery import files_in, read_if_there
+from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR
 from nemo_curator.stages.deduplication.fuzzy.indexed import Indexed
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import locate
 from nemo_curator.utils.whole_files import put
 
-DUPLICATE_IDS_SUBDIR = "FuzzyDuplicateIds"
 _INDEXED_AT_ONCE = 2**13
 
 

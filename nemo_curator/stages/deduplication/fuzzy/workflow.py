@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.fuzzy.bands import Signing
+from nemo_curator.stages.deduplication.fuzzy.connected import Connected
 from nemo_curator.stages.deduplication.fuzzy.output import Output
 from nemo_curator.stages.deduplication.fuzzy.verified import Verified
 from nemo_curator.stages.deduplication.index import Index
@@ -134,11 +135,47 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         verified = self._verified(steps)
         tasks = verified.numbered(tasks)
         removed = verified.find(tasks)
-        output.finish(steps, tasks, removed, verified.parts, verified.earlier_folders)
+        output.finish(steps, tasks, removed, verified.parts)
+        output.explain(steps, tasks, verified.parts, verified.earlier_folders)
         if self.perform_removal:
             output.remove(steps, self._files(), tasks)
         if self.extend_index:
             verified.deliver(tasks)
+
+    def _find_connected(self, steps: Steps, tasks: list[FileGroupTask], output: Output) -> None:
+        connected = Connected(
+            steps,
+            self._files(),
+            self.cache_path,
+            self.output_path,
+            self.text_field,
+            self.num_bands,
+            self.minhashes_per_band,
+            self.char_ngrams,
+            self.seed,
+            self.use_64_bit_hash,
+            self.bands_per_iteration,
+            self.lsh_num_output_partitions,
+            self.cache_kwargs,
+            self.write_kwargs,
+        )
+        found = connected.find(tasks)
+        removed = sum(task._metadata["num_removal_ids"] for task in found)
+        output.finish(steps, tasks, removed, found)
+        if self.perform_removal:
+            output.remove(steps, self._files(), tasks)
+
+    def _check_unverified(self) -> None:
+        given = {"id_field": self.id_field, "index_path": self.index_path}
+        given |= {"keep": None if self.keep == "first" else self.keep}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{', '.join(wrong)} can be given with verify=True alone")
+        if self.char_ngrams < _SHORT_NGRAMS:
+            warnings.warn(
+                f"char_ngrams is {self.char_ngrams}: below {_SHORT_NGRAMS} some 5 % of what is removed without "
+                "verification are no duplicates",
+                stacklevel=4,
+            )
 
     def _verified(self, steps: Steps) -> Verified:
         return Verified(

@@ -131,7 +131,7 @@ def test_a_component_that_does_not_fit_into_memory_is_worked_through_from_disk(t
     assert len(clusters(tmp_path / "one")) > 70
     monkeypatch.setattr(verified, "_WORKING", 300_000)
     result = dedup(folder, tmp_path / "other", **settings)
-    (bucket,) = result.pipeline_tasks["verify"]
+    assert len(result.pipeline_tasks["verify"]) < 4
     paths = (tmp_path / "other" / "cache" / "FuzzyVerified" / "texts").rglob("*.parquet")
     size = sum(pq.read_table(path)["_bytes"].to_numpy().sum() for path in paths)
     assert size * FOR_A_BYTE > 10 * 300_000
@@ -158,3 +158,62 @@ def test_there_must_be_an_input(tmp_path):
     workflow = FuzzyDeduplicationWorkflow(cache_path=str(tmp_path / "c"), output_path=str(tmp_path / "o"))
     with pytest.raises(ValueError, match="input_path to the dataset must be provided"):
         workflow.run()
+
+
+FIVE = ["A test string", "A different test string", "A different object", "The quick brown fox jumps over the lazy dog"]
+FIVE += ["The quick brown cat jumps over the lazy dog"]
+
+
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize(("bands", "use_64_bit_hash"), [(5, False), (10, True)])
+def test_five_strings_are_two_groups(tmp_path, verify, bands, use_64_bit_hash):
+    folder = write_files(tmp_path / "in", FIVE, files=1)
+    result = dedup(
+        folder,
+        tmp_path,
+        verify=verify,
+        threshold=0.01,
+        method="minhash",
+        char_ngrams=5,
+        num_bands=bands,
+        minhashes_per_band=1,
+        bands_per_iteration=5,
+        lsh_num_output_partitions=4,
+        use_64_bit_hash=use_64_bit_hash,
+    )
+    gone = removed_ids(tmp_path)
+    assert result.metadata["num_duplicates"] == len(gone)
+    assert {4} <= set(gone) <= {1, 2, 4}
+    if verify:
+        return
+    assert gone == [1, 2, 4]
+    for name in ("minhash", "lsh", "connected_components"):
+        assert result.pipeline_tasks[name]
+    for name in ("minhash_time", "lsh_time", "connected_components_pipeline_time", "total_time"):
+        assert result.metadata[name] > 0
+    for first in range(0, bands, 5):
+        assert len(list((tmp_path / "cache" / "LSHStage" / f"band_{first}-band_{first + 5}").glob("*.parquet"))) == 4
+
+
+def test_where_nothing_is_alike_the_later_steps_leave_no_folders(tmp_path):
+    folder = write_files(tmp_path / "in", [" ".join(document(seed)) for seed in range(5)])
+    assert dedup(folder, tmp_path, verify=False).metadata["num_duplicates"] == 0
+    assert sum(pq.read_table(path).num_rows for path in (tmp_path / "cache" / "LSHStage").rglob("*.parquet")) == 0
+    for name in ("cache/ConnectedComponentsStage", "cache/BucketsToEdgesStage", "FuzzyDuplicateIds"):
+        assert not (tmp_path / name).exists()
+
+
+def test_without_verification_a_chain_is_one_group(tmp_path):
+    folder = write_files(tmp_path / "in", chain(8), files=1)
+    dedup(folder, tmp_path, verify=False, num_bands=130, minhashes_per_band=2)
+    assert removed_ids(tmp_path) == list(range(1, 8))
+
+
+def test_what_needs_verification_is_refused_without():
+    with pytest.raises(ValueError, match="index_path, keep can be given with verify=True alone"):
+        FuzzyDeduplicationWorkflow(cache_path="c", output_path="o", verify=False, index_path="i", keep="longest")
+
+
+def test_short_windows_without_verification_warn():
+    with pytest.warns(UserWarning, match="char_ngrams is 5"):
+        FuzzyDeduplicationWorkflow(cache_path="c", output_path="o", verify=False, char_ngrams=5)
