@@ -1,4 +1,4 @@
-"""A corpus of any size whose duplicates are known: exact copies, near copies and chains, planted among unlike documents.
+"""A corpus of any size whose duplicates are known: exact and near copies and chains, planted among unlike documents.
 
     python benchmarks/planted.py --megabytes 1000 --out corpus/
 
@@ -35,14 +35,13 @@ def make_planted(folder: Path, megabytes: int = 1000, seed: int = 0) -> Path:
         return folder
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     truth: list[tuple[int, int, str, float]] = []
-    number, part, written = 0, 0, 0
+    part, written = 0, 0
     file = (folder / "documents" / f"part-{part:03}.jsonl").open("wb")
-    for text, base, kind, jaccard in _documents(megabytes * 1_000_000, seed):
+    for number, (text, base, kind, jaccard) in enumerate(_documents(megabytes * 1_000_000, seed)):
         if kind:
             truth.append((number, base, kind, jaccard))
         record = {"id": f"{number:010}", "url": f"https://example.org/{seed}/{number}", "text": text}
         written += file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-        number += 1
         if written > FILE_BYTES:
             file.close()
             part, written = part + 1, 0

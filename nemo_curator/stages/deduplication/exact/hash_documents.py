@@ -47,6 +47,9 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
         keys = [] if self.keep.by == "first" else [KEEP_KEY_FIELD]
         return ["data"], [EXACT_DUPLICATE_GROUP_FIELD, REST_OF_HASH_FIELD, self.id_field, *keys]
 
+    def before_run(self, earlier: str | None = None) -> str | None:
+        return self.reader.before_run(earlier)
+
     def find_columns(self, task: FileGroupTask) -> list[str]:
         """The columns that are made; raises if the first file of a task has none of those that are read."""
         self.reader.find_columns(task)

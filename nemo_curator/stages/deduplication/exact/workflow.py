@@ -21,7 +21,6 @@ from nemo_curator.stages.deduplication.exact.identification import (
     check_ids,
 )
 from nemo_curator.stages.deduplication.hashing import check_hashing
-from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
 from nemo_curator.stages.deduplication.index import Delivery, Index
 from nemo_curator.stages.deduplication.keep import Keep, keep_rule
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
@@ -126,9 +125,17 @@ class ExactDeduplicationWorkflow(WorkflowBase):
         identify = self._identification(steps, tasks, memory_limit, index, delivery)
         found = steps.run("identification", [identify], tasks)
         self._check_texts(steps)
-        self._say_where(tasks, index)
+        self._say_where(steps, tasks, index)
         if self.perform_removal:
-            self._remove(steps, tasks, identify.duplicate_ids_path)
+            steps.remove(
+                self._files(),
+                tasks,
+                identify.duplicate_ids_path,
+                self.output_path,
+                id_field=self.id_field,
+                ids_storage_options=self._storage_options,
+                storage_options=self._storage_options,
+            )
         if index and delivery and self.extend_index:
             if self.assign_id:
                 write_sources(index.folder(delivery), tasks, storage_options=self._storage_options)
@@ -223,19 +230,13 @@ class ExactDeduplicationWorkflow(WorkflowBase):
                 f"none of {stage.rows_in} documents has a text in column {self.text_field!r}; give text_field"
             )
 
-    def _say_where(self, tasks: list[FileGroupTask], index: Index | None) -> None:
+    def _say_where(self, steps: Steps, tasks: list[FileGroupTask], index: Index | None) -> None:
         """Write which ids the rows of which files have."""
         if not self.assign_id:
             return
         earlier = [index.folder(one) for one in index.deliveries] if index else []
         write_sources(self.output_path, tasks, earlier, self._storage_options)
-        ids = IdGeneratorBase()
-        for task in tasks:
-            for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):
-                known = ids.batch_registry.get(hash_files(path), (first, stop - 1))
-                ids.batch_registry[hash_files(path)] = (min(first, known[0]), max(stop - 1, known[1]))
-                ids.next_id = max(ids.next_id, stop)
-        ids.to_disk(self._id_generator_path, self._storage_options)
+        steps.write_ids(tasks, self._id_generator_path, self._storage_options)
 
     def _delete_buckets(self) -> None:
         folder = f"{absolute(self.output_path)}/{BUCKETS_SUBDIR}"
