@@ -1,4 +1,4 @@
-"""What a run leaves below `output_path`, besides ids and clusters: where ids come from, and the data set that stays."""
+"""What a run leaves below `output_path` besides ids and clusters, and what it takes away there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from nemo_curator.stages.deduplication.clusters import (
     write_sources,
 )
 from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR
-from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
-from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.deduplication.steps import Steps
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import ask, kind_of, locate
@@ -39,7 +37,7 @@ class Output:
         self._delete_others(DUPLICATE_IDS_SUBDIR, written)
         self._delete_others(CLUSTERS_SUBDIR, written)
         if self.id_field is None:
-            self._write_ids(tasks)
+            steps.write_ids(tasks, self.id_generator_path, self.storage_options)
         path = self.id_generator_path if self.id_field is None else None
         steps.result.extend_metadata({"num_duplicates": removed, "id_generator_path": path})
 
@@ -54,23 +52,9 @@ class Output:
         clusters = summarize_clusters(self.path, storage_options=self.storage_options)
         steps.result.add_metadata("clusters", clusters.to_dict())
 
-    def remove(self, steps: Steps, files: InputFiles, tasks: list[FileGroupTask]) -> None:
-        """Write the data set without the documents that go."""
-        folder = f"{absolute(self.path)}/{DUPLICATE_IDS_SUBDIR}"
-        steps.remove(files, tasks, folder, absolute(self.path), id_field=self.id_field)
-
     @property
     def id_generator_path(self) -> str:
         return f"{absolute(self.path)}/{self.id_generator_file}"
-
-    def _write_ids(self, tasks: list[FileGroupTask]) -> None:
-        ids = IdGeneratorBase()
-        for task in tasks:
-            for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):
-                known = ids.batch_registry.get(hash_files(path), (first, stop - 1))
-                ids.batch_registry[hash_files(path)] = (min(first, known[0]), max(stop - 1, known[1]))
-                ids.next_id = max(ids.next_id, stop)
-        ids.to_disk(self.id_generator_path, self.storage_options)
 
     def _delete_others(self, folder: str, written: set[str]) -> None:
         path = f"{absolute(self.path)}/{folder}"

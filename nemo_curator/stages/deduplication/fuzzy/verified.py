@@ -82,8 +82,13 @@ class Verified:
 
     def __post_init__(self) -> None:
         self._root = prepare_cache(self.cache_path, self.steps.checkpoint_path, self.cache_options)
-        self._removed = self._path("removed.parquet")
+        self._removed = f"{self.removed_path}/all.parquet"
         self._delivery = None if self.index is None else self.index.begin(self.output_path)
+
+    @property
+    def removed_path(self) -> str:
+        """A folder with the row numbers of what goes."""
+        return self._path("removed")
 
     @property
     def first_id(self) -> int:
@@ -183,7 +188,7 @@ class Verified:
             self.signing,
             self._path("members"),
             absolute(self.output_path),
-            self._path("removed"),
+            self._path("removed_parts"),
             self.threshold,
             self.rule,
             self.id_field,

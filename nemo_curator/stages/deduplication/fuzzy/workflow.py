@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.fuzzy.bands import Signing
 from nemo_curator.stages.deduplication.fuzzy.connected import Connected
+from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR
 from nemo_curator.stages.deduplication.fuzzy.output import Output
 from nemo_curator.stages.deduplication.fuzzy.verified import Verified
 from nemo_curator.stages.deduplication.index import Index
@@ -138,7 +139,8 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         output.finish(steps, tasks, removed, verified.parts)
         output.explain(steps, tasks, verified.parts, verified.earlier_folders)
         if self.perform_removal:
-            output.remove(steps, self._files(), tasks)
+            options = {"ids_storage_options": verified.cache_options, "storage_options": self._output_options}
+            steps.remove(self._files(), tasks, verified.removed_path, self.output_path, **options)
         if self.extend_index:
             verified.deliver(tasks)
 
@@ -163,7 +165,8 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         removed = sum(task._metadata["num_removal_ids"] for task in found)
         output.finish(steps, tasks, removed, found)
         if self.perform_removal:
-            output.remove(steps, self._files(), tasks)
+            ids = f"{self.output_path}/{DUPLICATE_IDS_SUBDIR}" if found else None
+            steps.remove(self._files(), tasks, ids, self.output_path, storage_options=self._output_options)
 
     def _check_unverified(self) -> None:
         given = {"id_field": self.id_field, "index_path": self.index_path}

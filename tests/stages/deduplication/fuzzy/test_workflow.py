@@ -41,6 +41,21 @@ def test_what_goes_is_as_similar_as_asked_to_one_that_stays(folder, texts, tmp_p
     assert max(jaccard(*pair) for pair in zip(stays, stays[1:])) < 0.9
 
 
+@pytest.mark.parametrize("settings", [{}, {"verify": False}, {"id_field": "name"}])
+def test_the_data_set_is_written_without_what_goes(tmp_path, texts, settings):
+    names = [""] * len(texts)
+    for at, row in enumerate(in_id_order(range(len(texts)))):
+        names[row] = f"{at // 2:03}"  # ids that come twice remove nothing beside what they are meant for
+    folder = write_files(tmp_path / "in", texts, name=names)
+    dedup(folder, tmp_path, perform_removal=True, **settings)
+    dedup(folder, tmp_path / "ids", **{name: value for name, value in settings.items() if name != "id_field"})
+    gone = set(removed_ids(tmp_path / "ids"))
+    lines = [line for path in sorted(folder.iterdir()) for line in path.read_bytes().splitlines()]
+    kept = [line for path in sorted((tmp_path / "deduplicated").iterdir()) for line in path.read_bytes().splitlines()]
+    assert kept == [line for at, line in enumerate(lines) if at not in gone]
+    assert len(kept) < len(lines)
+
+
 def test_a_chain_is_not_collapsed(tmp_path):
     texts = chain(26)
     assert all(0.8 < jaccard(*pair) < 0.9 for pair in pairwise(texts))
