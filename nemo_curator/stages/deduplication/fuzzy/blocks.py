@@ -24,6 +24,10 @@ from nemo_curator.utils.storage import open_bytes
 FOR_A_BYTE = 24
 """Bytes in memory for each byte of the text of a block: the text, its shingles, those compared with them, copies."""
 _FOR_A_TEXT = 64
+_FEW = 2**25
+"""Bytes that a block takes: less than what malloc asks the system for anew each time."""
+_IN_MEMORY = 4
+"""Bytes in memory for each byte of texts while they are put in order, and with those of a block."""
 
 
 @dataclass
@@ -104,28 +108,44 @@ class Documents:
         return len(self.rows)
 
     def blocks(self, working_bytes: int) -> list[tuple[int, int]]:
-        """Cut them into runs whose shingles fit into so many bytes, or that are one document."""
+        """Cut them into runs of whole components, of few MiB; a larger component by itself, if it fits into the memory.
+
+        One that does not is cut where it must be. Short runs take the memory again that those before them took.
+        """
         ends = np.cumsum(self.sizes * FOR_A_BYTE + _FOR_A_TEXT)
+        edges = np.append(np.flatnonzero(np.diff(self.components)) + 1, len(self))
         cuts, done = [0], 0
         while cuts[-1] < len(self):
-            fits = int(np.searchsorted(ends, done + working_bytes, "right"))
-            cuts.append(min(max(fits, cuts[-1] + 1), len(self)))
-            done = int(ends[cuts[-1] - 1])
+            start = cuts[-1]
+            few, fits = (
+                int(np.searchsorted(ends, done + most, "right")) for most in (min(_FEW, working_bytes), working_bytes)
+            )
+            next_edge = int(edges[np.searchsorted(edges, start, "right")])
+            if next_edge <= few:
+                stop = int(edges[np.searchsorted(edges, few, "right") - 1])
+            else:
+                stop = min(next_edge, max(fits, start + 1))
+            cuts.append(stop)
+            done = int(ends[stop - 1])
         return list(pairwise(cuts))
 
 
 @dataclass
 class BlockTexts:
-    """The texts of blocks: of one in memory, of several in a file each in a temporary folder, written in one pass."""
+    """The texts of blocks: in memory if they all fit there, else in a file each, in a temporary folder."""
 
     documents: Documents
     blocks: list[tuple[int, int]]
     paths: list[str]
+    working_bytes: int
     storage_options: dict[str, Any] | None = None
     _folder: Any = field(default=None, init=False)
+    _all: pa.Array | None = field(default=None, init=False)
 
     def __enter__(self) -> BlockTexts:
-        if len(self.blocks) > 1:
+        if int(self.documents.sizes.sum()) * _IN_MEMORY <= self.working_bytes:
+            self._all = self._in_order([self._read(path) for path in self.paths], np.arange(len(self.documents)))
+        else:
             self._folder = tempfile.TemporaryDirectory(prefix="nemo_curator-")
             for path in self.paths:
                 self._spill(self._read(path))
@@ -137,21 +157,24 @@ class BlockTexts:
 
     def texts(self, block: int, wanted: np.ndarray) -> tuple[TextColumn, np.ndarray]:
         """The texts of documents of a block, each once, and which of them each document has."""
-        table = pa.concat_tables(self._tables(block))
-        rows = table[ROW_FIELD].to_numpy()
-        by_row = np.argsort(rows)
-        places = by_row[np.searchsorted(rows[by_row], self.documents.rows[wanted])]
-        texts = table[TEXT_FIELD].combine_chunks().take(pa.array(places)).dictionary_encode()
-        return TextColumn(texts.dictionary), texts.indices.to_numpy().astype(np.int64)
+        texts = self._in_order(self._spilled(block), wanted) if self._all is None else self._all.take(pa.array(wanted))
+        once = texts.dictionary_encode()
+        return TextColumn(once.dictionary), once.indices.to_numpy().astype(np.int64)
 
     def sets(self, block: int, wanted: np.ndarray, char_ngrams: int) -> Sets:
         """The sets of documents of a block. Equal texts have one set."""
         texts, of = self.texts(block, wanted)
         return Sets(*shingle_sets(texts, char_ngrams), of)
 
-    def _tables(self, block: int) -> list[pa.Table]:
-        if self._folder is None:
-            return [self._read(path) for path in self.paths]
+    def _in_order(self, tables: list[pa.Table], wanted: np.ndarray) -> pa.Array:
+        """The texts of documents, which are among the rows of tables."""
+        table = pa.concat_tables(tables)
+        rows = table[ROW_FIELD].to_numpy()
+        by_row = np.argsort(rows)
+        places = by_row[np.searchsorted(rows[by_row], self.documents.rows[wanted])]
+        return table[TEXT_FIELD].combine_chunks().take(pa.array(places))
+
+    def _spilled(self, block: int) -> list[pa.Table]:
         tables = []
         with self._file(block).open("rb") as file:
             end = file.seek(0, 2)

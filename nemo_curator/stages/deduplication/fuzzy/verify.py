@@ -60,7 +60,7 @@ class VerifyStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         rows = np.concatenate([indexed.rows, documents.rows])
         memberships = Memberships.of(rows, *read_pairs([table for table in pairs if table is not None]))
         blocks = documents.blocks(self.working_bytes)
-        with BlockTexts(documents, blocks, task.data, self.storage_options) as texts:
+        with BlockTexts(documents, blocks, task.data, self.working_bytes, self.storage_options) as texts:
             verdict = Verdict(self, documents, indexed, memberships, texts)
             for block in range(len(blocks)):
                 verdict.judge(block)
