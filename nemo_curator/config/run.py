@@ -31,8 +31,14 @@ _EXECUTORS = {
     "xenna": "nemo_curator.backends.xenna.XennaExecutor",
 }
 _MODES = ("streaming", "batch")
-_OF_THE_RUN = ("checkpoint_path", "max_failed_fraction", "memory_limit", "on_change", "rejected_path")
-_OF_THE_RUN += ("rejected_sample",)
+_OF_THE_RUN = (
+    "checkpoint_path",
+    "max_failed_fraction",
+    "memory_limit",
+    "on_change",
+    "rejected_path",
+    "rejected_sample",
+)
 
 
 def create_pipeline_from_yaml(

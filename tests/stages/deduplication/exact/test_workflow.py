@@ -1,5 +1,7 @@
 import json
 import random
+import subprocess
+import sys
 
 import pandas as pd
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.errors import ConfigError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.clusters import explain
@@ -292,15 +295,79 @@ def test_everything_may_lie_behind_a_url(tmp_path):
     assert str(explain(f"memory://{tmp_path.name}/out", 2)).startswith("document 2 was removed, and 0 stayed")
 
 
+def kept(output):
+    """The texts of the data set without duplicates, by file."""
+    folder = output / "deduplicated"
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    read = {".jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()]}
+    rows = {path: read.get(path.suffix, lambda path: pq.read_table(path).to_pylist())(path) for path in files}
+    return {str(path.relative_to(folder)): found for path, found in rows.items()}
+
+
+@pytest.mark.parametrize("filetype", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ids", [{}, {"assign_id": False, "id_field": "id"}])
+def test_the_data_set_is_copied_without_duplicates(tmp_path, filetype, ids):
+    source = write(tmp_path / "in", *DOCUMENTED, filetype=filetype)
+    result = run(source, tmp_path / "out", filetype=filetype, perform_removal=True, keep={"column": "id"}, **ids)
+    assert kept(tmp_path / "out") == {
+        f"0.{filetype}": DOCUMENTED[0][1:],
+        f"1.{filetype}": DOCUMENTED[1][1:],
+    }
+    assert result.metadata["num_duplicates"] == result.metadata["num_duplicates_removed"] == 2
+
+
 def test_files_that_arrive_later_cost_what_has_changed_and_are_right(tmp_path):
     settings = {"checkpoint_path": str(tmp_path / "checkpoint"), "on_change": "redo"}
     folder = tmp_path / "in"
     write(folder, ["a", "b"], ["b", "c"])
-    run(folder, tmp_path / "out", settings=settings)
+    run(folder, tmp_path / "out", settings=settings, perform_removal=True)
     assert clusters_of(tmp_path / "out") == [(1, 2)]
     (folder / "00.jsonl").write_text('{"text": "c"}\n')  # lies between the others
-    run(folder, tmp_path / "out", settings=settings)
+    run(folder, tmp_path / "out", settings=settings, perform_removal=True)
     assert clusters_of(tmp_path / "out") == [(1, 3), (2, 4)]
-    fresh = tmp_path / "fresh"
-    run(folder, fresh)
-    assert clusters_of(fresh) == clusters_of(tmp_path / "out")
+    run(folder, tmp_path / "fresh", perform_removal=True)
+    assert clusters_of(tmp_path / "fresh") == clusters_of(tmp_path / "out")
+    assert kept(tmp_path / "fresh") == kept(tmp_path / "out") != {}
+
+
+SCRIPT = """
+import sys
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.stages.deduplication.exact import duplicates, hash_documents
+from nemo_curator.stages.deduplication.exact.workflow import ExactDeduplicationWorkflow
+import os
+
+source, output, checkpoint, where = sys.argv[1:]
+times = 0
+for kind in (hash_documents.HashDocuments, duplicates.IdentifyExactDuplicates):
+    def process(self, task, process=kind.process, kind=kind.__name__):
+        global times
+        times += kind == where
+        if times == 3:
+            os._exit(9)
+        return process(self, task)
+    if kind.__name__ == where:
+        kind.process = process
+workflow = ExactDeduplicationWorkflow(
+    output, source, "jsonl", input_blocksize=20_000, total_nparts=4, perform_removal=True
+)
+workflow.run(executor=LocalExecutor(num_workers=0), checkpoint_path=checkpoint)
+"""
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, many):
+    folder, removed = many
+    arguments = [str(folder), str(tmp_path / "out"), str(tmp_path / "checkpoint")]
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    places = ["HashDocuments", "IdentifyExactDuplicates", "nowhere"]
+    assert [subprocess.run([*command, where], check=False).returncode for where in places] == [9, 9, 0]
+    assert clusters_of(tmp_path / "out") == removed
+    run(folder, tmp_path / "fresh", perform_removal=True)
+    assert kept(tmp_path / "fresh") == kept(tmp_path / "out")
+
+
+@pytest.mark.ray
+def test_ray_actors_find_the_same(tmp_path, many):
+    folder, removed = many
+    run(folder, tmp_path / "out", RayActorPoolExecutor(), input_blocksize=20_000, total_nparts=2)
+    assert clusters_of(tmp_path / "out") == removed
