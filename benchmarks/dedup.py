@@ -1,9 +1,10 @@
 """Deduplication of a corpus whose duplicates are known, beside other tools on the same files in the same run.
 
     python benchmarks/dedup.py exact --megabytes 1000
+    python benchmarks/dedup.py fuzzy --megabytes 1000
 
 Each tool runs as a process of its own and reads JSON Lines and writes those that stay; the figures are its fastest run.
-The ids that ours removes are checked against what was planted. Needs: pip install polars duckdb
+The ids that ours removes are checked against what was planted. Needs: pip install polars duckdb rensa
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import near
 import pyarrow.parquet as pq
 from measure import measure
 from planted import make_planted
@@ -31,7 +33,8 @@ def exact(given: argparse.Namespace) -> None:
         for tool in tools:
             shutil.rmtree(WORK / "out", ignore_errors=True)
             run = measure(__file__, f"_{tool}", str(corpus / "documents"), str(WORK / "out"), str(given.memory_limit))
-            best[tool] = min(best.get(tool, (run.seconds,)), (run.seconds, run.cpu_seconds, run.peak_mb))
+            figures = (run.seconds, run.cpu_seconds, run.peak_mb)
+            best[tool] = min(best.get(tool, figures), figures)
             _check(tool, corpus, WORK / "out")
     print(f"{size:.0f} MB, {THREADS} cores, fastest of {given.rounds}")
     for tool, (seconds, cpu, peak) in best.items():
@@ -91,6 +94,7 @@ TOOLS = {
     "_curator-xxh3": lambda source, output, limit: _curator(source, output, limit, "xxh3_128"),
     "_polars": lambda source, output, _: _polars(source, output),
     "_duckdb": lambda source, output, _: _duckdb(source, output),
+    **near.TOOLS,
 }
 
 
@@ -103,6 +107,13 @@ def main() -> None:
     command.add_argument("--tools", help="names with commas between: curator, curator-xxh3, polars, duckdb")
     command.add_argument("--memory-limit", help="what ours may use, such as 512MB")
     command.set_defaults(run=exact)
+    command = commands.add_parser("fuzzy", help="near copies")
+    command.add_argument("--megabytes", type=int, default=1000)
+    command.add_argument("--rounds", type=int, default=1)
+    command.add_argument("--tools", help="names with commas between: curator, rensa")
+    command.add_argument("--memory-limit", help="what ours may use, such as 512MB")
+    command.add_argument("--check", type=int, default=2000, help="removed documents that are measured again")
+    command.set_defaults(run=lambda given: near.fuzzy(given, __file__, WORK))
     given = parser.parse_args()
     given.run(given)
 

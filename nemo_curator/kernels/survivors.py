@@ -8,7 +8,9 @@ from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.shingles import similarity
 
 
-@kernel("uint64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, boolean[::1], boolean, float64")
+@kernel(
+    "uint64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int64, boolean[::1], boolean, float64"
+)
 def find_survivors(hashes, offsets, sets, starts, groups, group_starts, num_kept, is_decided, is_within, least):
     """Find, for each document, the first one that stays and is at least this similar to it: its survivor, or -1.
 

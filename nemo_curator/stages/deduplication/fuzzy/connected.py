@@ -57,16 +57,16 @@ class Connected:
             total_nparts=self.total_nparts or 1 << (len(signed).bit_length() - 1),
         )
         shared = [task for task in self.steps.run("lsh", [lsh], signed) if task._metadata["num_docs"]]
-        found = []
+        found: list[FileGroupTask] = []
         if shared:
-            kwargs = {"read_kwargs": self.cache_kwargs, "write_kwargs": self.cache_kwargs}
+            cached = self.cache_kwargs
             stages = [
-                BucketsToEdgesStage(self.cache_path, **kwargs),
-                ConnectedComponentsStage(self.cache_path, **kwargs),
+                BucketsToEdgesStage(self.cache_path, read_kwargs=cached, write_kwargs=cached),
+                ConnectedComponentsStage(self.cache_path, read_kwargs=cached, write_kwargs=cached),
                 IdentifyDuplicatesStage(
                     output_path=self.output_path, read_kwargs=self.cache_kwargs, write_kwargs=self.write_kwargs
                 ),
             ]
             found = self.steps.run("connected_components_pipeline", stages, shared)
-        self.steps.result.add_pipeline_tasks("connected_components", found)
+        self.steps.result.add_pipeline_tasks("connected_components", [*found])
         return found

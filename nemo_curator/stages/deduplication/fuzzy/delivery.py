@@ -1,7 +1,7 @@
 """What an index keeps of the documents that stay: their bands in buckets, and their signatures or shingles.
 
-    <delivery>/bands/buckets.json, <delivery>/bands/<bucket>.parquet    hash of a band, id
-    <delivery>/documents/<part>.parquet                                 id, the user's id, signature, shingles
+<delivery>/bands/buckets.json, <delivery>/bands/<bucket>.parquet    hash of a band, id
+<delivery>/documents/<part>.parquet                                 id, the user's id, signature, shingles
 """
 
 from __future__ import annotations

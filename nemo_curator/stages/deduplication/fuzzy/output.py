@@ -41,9 +41,7 @@ class Output:
         path = self.id_generator_path if self.id_field is None else None
         steps.result.extend_metadata({"num_duplicates": removed, "id_generator_path": path})
 
-    def explain(
-        self, steps: Steps, tasks: list[FileGroupTask], parts: list[FileGroupTask], earlier: list[str]
-    ) -> None:
+    def explain(self, steps: Steps, tasks: list[FileGroupTask], parts: list[FileGroupTask], earlier: list[str]) -> None:
         """Write where the documents of the clusters come from, and sum up the clusters."""
         if not parts:
             write_clusters(self.path, 0, cluster_table([], []), self.storage_options)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from nemo_curator.errors import InputError
 from nemo_curator.stages.deduplication.buckets import MANIFEST, BucketSource, BucketWriter, buckets_for
+from nemo_curator.stages.deduplication.clusters import write_sources
 from nemo_curator.stages.deduplication.fuzzy.bands import (
     BAND_FIELD,
     ROW_FIELD,
@@ -22,7 +23,6 @@ from nemo_curator.stages.deduplication.fuzzy.bands import (
     BandStage,
     Signing,
 )
-from nemo_curator.stages.deduplication.clusters import write_sources
 from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
 from nemo_curator.stages.deduplication.fuzzy.candidates import CandidateTexts, IndexedCandidates
 from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD, Candidates
@@ -117,7 +117,9 @@ class Verified:
     def _name_as_upstream(self) -> None:
         """Say it also under the names that the result has in NVIDIA's package."""
         result = self.steps.result
-        seconds = {name: result.get_metadata(f"{name}_time") or 0.0 for name in ("bands", "groups", "candidates", "verify")}
+        seconds = {
+            name: result.get_metadata(f"{name}_time") or 0.0 for name in ("bands", "groups", "candidates", "verify")
+        }
         result.extend_metadata({"minhash_time": seconds["bands"], "lsh_time": seconds["groups"]})
         result.add_metadata("connected_components_pipeline_time", seconds["candidates"] + seconds["verify"])
         for theirs, ours in (("minhash", "bands"), ("lsh", "groups"), ("connected_components", "verify")):
@@ -131,14 +133,14 @@ class Verified:
         delivery = replace(old, name=_free_name(index, old.name), num_rows=self.steps.num_rows)
         folder, options = index.folder(delivery), index.storage_options
         _remove_folder(folder, options)
-        shared = {"storage_options": self.cache_options, "index_options": options}
+        given = folder, self._removed, self.cache_options, options
         steps = replace(self.steps, checkpoint_path=None)
         steps.result = self.steps.result
         if bands := steps.run("find_index_bands", [BucketSource(self._path(BANDS), self.cache_options)]):
-            steps.run("index_bands", [DeliverBands(folder, self._removed, **shared)], bands)
+            steps.run("index_bands", [DeliverBands(*given)], bands)
         documents = [FileGroupTask("documents", [path]) for path in files_in(self._path(DOCUMENTS), self.cache_options)]
         if documents:
-            steps.run("index_documents", [DeliverDocuments(folder, self._removed, **shared)], documents)
+            steps.run("index_documents", [DeliverDocuments(*given)], documents)
         fs, place = locate(f"{folder}/{BANDS}/{MANIFEST}", options)
         put(fs, place, json.dumps({"num_buckets": self._num_buckets(BANDS), "key": BAND_FIELD}).encode())
         if self.id_field is None:
@@ -256,7 +258,7 @@ class Verified:
 def prepare_cache(
     cache_path: str, checkpoint_path: str | os.PathLike | None, storage_options: dict[str, Any] | None
 ) -> str:
-    """The folder of our intermediate files, emptied unless this checkpoint goes on. Files of others are never deleted."""
+    """The folder of our intermediate files, emptied unless this checkpoint goes on. Others' files are not deleted."""
     root = f"{absolute(cache_path)}/{CACHE_SUBDIR}"
     fs, place = locate(root, storage_options)
     fs.invalidate_cache()
@@ -292,7 +294,11 @@ def _shifted(task: FileGroupTask, by: int) -> FileGroupTask:
 def _free_name(index: Index, name: str) -> str:
     """A folder that is of no delivery: one that is written anew must stay whole until the new one is."""
     fs, place = locate(index.path, index.storage_options)
-    taken = {each.rstrip("/").rpartition("/")[2] for each in ask(fs, "ls", place, detail=False)} if kind_of(fs, place) else set()
+    taken = (
+        {each.rstrip("/").rpartition("/")[2] for each in ask(fs, "ls", place, detail=False)}
+        if kind_of(fs, place)
+        else set()
+    )
     listed = {one["name"] for one in (index._found or {}).get("deliveries", [])}
     if name not in listed:
         return name

@@ -1,4 +1,4 @@
-"""Measure the candidates: a document is removed if it is as similar as is asked to one that stays, and shares a band."""
+"""Measure the candidates: a document goes if it shares a band with one that stays and is similar enough to it."""
 
 from __future__ import annotations
 

@@ -139,8 +139,14 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         output.finish(steps, tasks, removed, verified.parts)
         output.explain(steps, tasks, verified.parts, verified.earlier_folders)
         if self.perform_removal:
-            options = {"ids_storage_options": verified.cache_options, "storage_options": self._output_options}
-            steps.remove(self._files(), tasks, verified.removed_path, self.output_path, **options)
+            steps.remove(
+                self._files(),
+                tasks,
+                verified.removed_path,
+                self.output_path,
+                ids_storage_options=verified.cache_options,
+                storage_options=self._output_options,
+            )
         if self.extend_index:
             verified.deliver(tasks)
 
@@ -169,7 +175,7 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
             steps.remove(self._files(), tasks, ids, self.output_path, storage_options=self._output_options)
 
     def _check_unverified(self) -> None:
-        given = {"id_field": self.id_field, "index_path": self.index_path}
+        given: dict[str, Any] = {"id_field": self.id_field, "index_path": self.index_path}
         given |= {"keep": None if self.keep == "first" else self.keep}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{', '.join(wrong)} can be given with verify=True alone")

@@ -27,8 +27,7 @@ def corpus(originals=40):
     for seed in range(originals):
         words = document(seed)
         texts.append(" ".join(words))
-        for copy in range(seed % 4):
-            texts.append(" ".join(changed(words, f"{seed} {copy}", (seed + copy) % 7)))
+        texts += [" ".join(changed(words, f"{seed} {copy}", (seed + copy) % 7)) for copy in range(seed % 4)]
     random.Random(0).shuffle(texts)
     return texts
 
@@ -75,5 +74,7 @@ def removed_ids(output, column="_curator_dedup_id"):
 
 
 def clusters(output):
-    rows = [row for path in sorted(Path(output, "clusters").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    rows = [
+        row for path in sorted(Path(output, "clusters").glob("*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
     return {row["member_id"]: row for row in rows}

@@ -45,7 +45,9 @@ def dedup(root, name, texts, running=None, **settings):
 
 def read_index(root):
     return {
-        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.joinpath("index").rglob("*.*")) if path.is_file()
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.joinpath("index").rglob("*.*"))
+        if path.is_file()
     }
 
 
@@ -54,7 +56,10 @@ def test_a_delivery_is_compared_with_what_stays_of_the_earlier_ones(tmp_path, sh
     dedup(tmp_path, "a", FIRST, index_shingles=shingles)
     result, output = dedup(tmp_path, "b", SECOND, index_shingles=shingles)
     found = clusters(output)
-    texts = {**dict(enumerate([*FIRST[0::2], *FIRST[1::2]])), **dict(enumerate([*SECOND[0::2], *SECOND[1::2]], len(FIRST)))}
+    texts = {
+        **dict(enumerate([*FIRST[0::2], *FIRST[1::2]])),
+        **dict(enumerate([*SECOND[0::2], *SECOND[1::2]], len(FIRST))),
+    }
     by_index = {member: row for member, row in found.items() if row["survivor_id"] < len(FIRST)}
     assert len(by_index) == 10
     assert len(found) == 11 == result.metadata["num_duplicates"]
@@ -129,7 +134,9 @@ FuzzyDeduplicationWorkflow(
 """
 
 
-@pytest.mark.parametrize("point", ["cache/b/*/bands/*/*.parquet", "cache/b/*/texts/*/*.parquet", "index/000001/bands/*"])
+@pytest.mark.parametrize(
+    "point", ["cache/b/*/bands/*/*.parquet", "cache/b/*/texts/*/*.parquet", "index/000001/bands/*"]
+)
 def test_a_killed_run_leaves_the_index_as_it_was_and_the_next_one_ends_it(tmp_path, point):
     undisturbed, disturbed = tmp_path / "one", tmp_path / "other"
     dedup(undisturbed, "a", FIRST)
