@@ -34,7 +34,7 @@ def minhash_32(data, offsets, window, factors, summands):
     signatures = np.zeros((offsets.size - 1, factors.size), np.uint32)
     hashes = np.empty(block_for(window) + _SIDE_BY_SIDE, np.uint32)
     block = block_for(window)
-    edges, words = np.empty(block + window, np.int64), np.empty(block + window, np.uint32)
+    edges, words = np.empty(block + window, np.int64), np.empty((2, 4 * (block + window)), np.uint32)
     for row in range(offsets.size - 1):
         text = data[offsets[row] : offsets[row + 1]]
         at = 0 if text.size else -1

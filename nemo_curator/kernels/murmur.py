@@ -16,7 +16,7 @@ _FIRST_64, _SECOND_64 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD4327459
 def murmur_windows_32(text, at, window, seed, edges, words, hashes):
     """MurmurHash3_x86_32 of the windows that start at a byte and after; returns and room are as for `roll`.
 
-    `words` has room for as much as `edges`.
+    `words` has two rows with room for four times as much as `edges`.
     """
     count = ascii_windows(text, at, window, hashes.size)
     if count:
@@ -26,8 +26,12 @@ def murmur_windows_32(text, at, window, seed, edges, words, hashes):
     if found <= window:
         hashes[0] = murmur_32(text, 0, text.size, seed)
         return np.int64(at == 0), -1
-    for place in range(found - window):
-        hashes[place] = murmur_32(text, edges[place], edges[place + window], seed)
+    start, size = edges[0], edges[found - 1] - edges[0]
+    if size > words.shape[1]:  # no text: a character has four bytes at most
+        for place in range(found - window):
+            hashes[place] = murmur_32(text, edges[place], edges[place + window], seed)
+    else:
+        _murmur_chars(text[start : start + size], edges[:found], window, seed, words, hashes)
     return found - window, -1 if edges[found - 1] == text.size else edges[found - window]
 
 
@@ -57,10 +61,9 @@ def _murmur_ascii(text, window, seed, words, hashes):
     """All windows side by side, four bytes after four: the processor then takes several with each instruction."""
     hashes[:] = seed
     whole = window // 4 * 4
-    if whole:
-        _scramble_all(text, words)
+    _scramble_all(text, words[0])
     for first in range(0, whole, 4):
-        _mix_all(hashes, words[first : first + hashes.size])
+        _mix_all(hashes, words[0, first : first + hashes.size])
     if whole < window:
         for place in range(hashes.size):
             hashes[place] ^= _scrambled_32(_rest_32(text, place + whole, place + window))
@@ -69,8 +72,25 @@ def _murmur_ascii(text, window, seed, words, hashes):
 
 
 @kernel
+def _murmur_chars(text, edges, window, seed, words, hashes):
+    """As if there were a window at each byte, and then one by one those that hold longer characters."""
+    at_bytes = words[1, : max(text.size - window + 1, 0)]
+    _murmur_ascii(text, window, seed, words, at_bytes)
+    for place in range(edges.size - window):
+        at, end = edges[place] - edges[0], edges[place + window] - edges[0]
+        if end - at == window:
+            hashes[place] = at_bytes[at]
+            continue
+        value = seed
+        for word in range(at, end - 3, 4):
+            value = _mixed_32(value, words[0, word])
+        rest = _rest_32(text, at + (end - at) // 4 * 4, end)
+        hashes[place] = _ended_32(np.uint32(value ^ _scrambled_32(rest)), end - at)
+
+
+@kernel
 def _scramble_all(text, words):
-    count = text.size - 3
+    count = max(text.size - 3, 0)
     one, two, three, four = text[:count], text[1 : count + 1], text[2 : count + 2], text[3 : count + 3]
     for at in range(count):
         words[at] = _scrambled_32(_joined(one[at], two[at], three[at], four[at]))

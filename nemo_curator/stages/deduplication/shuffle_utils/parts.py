@@ -85,7 +85,7 @@ class PartBuckets(BucketWriter):
 
 @dataclass
 class CollectParts(ProcessingStage[FileGroupTask, FileGroupTask]):
-    """Make a task of each part: the files of its buckets, also where there are none.
+    """Make a task of each part: the files of its buckets in the order of the sources, also where there are none.
 
     With `num_parts` None they are the largest power of two for which each is made of `tasks_per_part` tasks or more.
     """
@@ -107,7 +107,7 @@ class CollectParts(ProcessingStage[FileGroupTask, FileGroupTask]):
             files[bucket_of_file(path) % number].append(path)
         example = next((path for paths in files for path in paths), None)
         name = tasks[0].dataset_name
-        return [self._task(name, part, number, sorted(paths), example) for part, paths in enumerate(files)]
+        return [self._task(name, part, number, paths, example) for part, paths in enumerate(files)]
 
     def _task(self, name: str, part: int, number: int, paths: list[str], example: str | None) -> FileGroupTask:
         place = {"partition_index": part, "total_partitions": number, "source_files": paths[:1], EXAMPLE: example}

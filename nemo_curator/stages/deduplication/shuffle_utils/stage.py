@@ -26,7 +26,7 @@ class ShuffleStage(CompositeStage[FileGroupTask, FileGroupTask]):
     """Put the rows of Parquet files with equal keys into the same file: `<output_path>/ShuffleStage/part.<n>.parquet`.
 
     `shuffle_on` is the column of the keys: integers, text or bytes; of several columns the first is enough. The rows of
-    a file are in the order of the sources. Between the steps they are in buckets, `<output_path>/ShuffleStage_buckets`.
+    a key are in the order of the sources. Between the steps they are in buckets, `<output_path>/ShuffleStage_buckets`.
     The settings of a GPU do nothing here.
     """
 
