@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
@@ -22,17 +24,21 @@ from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
-from nemo_curator.utils.find_files import find_files
-from nemo_curator.utils.storage import kind_of, locate
-from nemo_curator.utils.whole_files import remove_leftovers
+from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.whole_files import put, remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
     from nemo_curator.ledger.checkpoint import OnChange
 
+logger = logging.getLogger(__name__)
+
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+BEFORE = "before.json"
+"""In the checkpoint of a step: what the steps before it had made when it began."""
 DEDUPLICATED = "deduplicated"
 """The folder, in that of the output, of the data set without duplicates."""
 RECORDS = "records"
@@ -71,7 +77,7 @@ class InputFiles:
             block,
             self.file_extensions or get_default_file_extensions(self.input_filetype),
             self.storage_options,
-            split_by=self._split_by(),
+            split_by=self.split_by,
         )
 
     def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
@@ -80,7 +86,9 @@ class InputFiles:
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
         return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
 
-    def _split_by(self) -> Literal["byte_range", "row_groups"] | None:
+    @property
+    def split_by(self) -> Literal["byte_range", "row_groups"] | None:
+        """How large files may be cut; None where they are read whole."""
         reader = self.reader(["text"])
         if reader.needs_pandas or self.files_per_partition is not None:
             return None
@@ -125,6 +133,7 @@ class Steps:
             )
         self.result = WorkflowRunResult(self.workflow)
         self._start = time.perf_counter()
+        self._made: list[list[Any]] = []
 
     def run(
         self,
@@ -145,7 +154,7 @@ class Steps:
             made = pipeline.run(
                 executor or self.executor,
                 tasks,
-                _within(self.checkpoint_path, name),
+                self._checkpoint(name),
                 max_failed_fraction=most,
                 on_change=self.on_change,
                 rejected_path=_within(self.rejected_path, name),
@@ -156,12 +165,34 @@ class Steps:
             self.result.add_run(name, pipeline.last_run)
             self.result.extend_metadata({f"{name}_time": end - start, "total_time": end - self._start})
         self.result.add_pipeline_tasks(name, made)
+        self._note_made(name)
         return made
+
+    def _checkpoint(self, name: str) -> str | None:
+        """The folder in the checkpoint of a step. What is there is forgotten if a step before made something anew."""
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return None
+        fs, place = locate(folder)
+        before = json.dumps(self._made).encode()
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+            delete_dir(folder)
+        put(fs, f"{place}/{BEFORE}", before)
+        return folder
+
+    def _note_made(self, name: str) -> None:
+        """Note what tells whether a step has made anything since: the sizes of its records."""
+        if (folder := _within(self.checkpoint_path, name)) is not None:
+            found = with_sizes(find_files(folder, recurse=False))
+            records = [(one.path.rpartition("/")[2], one.size) for one in found]
+            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""
         if initial_tasks is None:
             return self.run("input_filegroups", [files.find()])
+        if files.input_path is not None:
+            logger.warning("%s: initial_tasks are given, so input_path is not looked at", self.workflow)
         tasks = [task for task in initial_tasks if isinstance(task, FileGroupTask)]
         if strange := [task for task in initial_tasks if not isinstance(task, FileGroupTask)]:
             raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
@@ -207,7 +238,7 @@ class Steps:
         which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
         """
         paths = [str(path) for task in tasks for path in task.data]
-        to_copy = whole_files(tasks, root_of(files.input_path, paths))
+        to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
         folder = f"{absolute(output_path)}/{DEDUPLICATED}"
         copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         storage_options = storage_options or files.storage_options
@@ -216,6 +247,8 @@ class Steps:
         if ids_path is not None:
             fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
             ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
+            if self.memory_limit is not None:
+                ids.most_bytes = min(ids.most_bytes, parse_bytes_string_to_int(self.memory_limit) // 16)
         stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
         made = self.run("removal", [stage], to_copy)
         for place in {path.rpartition("/")[0] for path in copies}:
