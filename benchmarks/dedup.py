@@ -19,23 +19,23 @@ import pyarrow.parquet as pq
 from measure import measure
 from planted import make_planted
 
-WORK = Path(os.environ.get("CURATOR_BENCH", "/tmp/curator-bench")) / "dedup"
 THREADS = "2"
 
 
 def exact(given: argparse.Namespace) -> None:
     """Compare exact deduplication, from files to files."""
-    corpus = make_planted(WORK / f"planted-{given.megabytes}", given.megabytes)
+    corpus, output = make_planted(given.folder / f"planted-{given.megabytes}", given.megabytes), given.folder / "out"
     size = sum(path.stat().st_size for path in (corpus / "documents").iterdir()) / 1e6
     tools = ["curator", "curator-xxh3", "polars", "duckdb"] if given.tools is None else given.tools.split(",")
     best: dict[str, tuple[float, float, float]] = {}
     for _ in range(given.rounds):
         for tool in tools:
-            shutil.rmtree(WORK / "out", ignore_errors=True)
-            run = measure(__file__, f"_{tool}", str(corpus / "documents"), str(WORK / "out"), str(given.memory_limit))
-            figures = (run.seconds, run.cpu_seconds, run.peak_mb)
-            best[tool] = min(best.get(tool, figures), figures)
-            _check(tool, corpus, WORK / "out")
+            shutil.rmtree(output, ignore_errors=True)
+            run = measure(__file__, f"_{tool}", str(corpus / "documents"), str(output), str(given.memory_limit))
+            found = run.seconds, run.cpu_seconds, run.peak_mb
+            best[tool] = min(best.get(tool, found), found)
+            _check(tool, corpus, output)
+            print(f"{tool:14} {run.seconds:6.2f} s  {run.output.strip()}", flush=True)
     print(f"{size:.0f} MB, {THREADS} cores, fastest of {given.rounds}")
     for tool, (seconds, cpu, peak) in best.items():
         print(f"{tool:14} {size / seconds:6.0f} MB/s  {seconds:6.2f} s  {cpu:6.2f} s CPU  {peak:6.0f} MB at most")
@@ -106,6 +106,7 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--tools", help="names with commas between: curator, curator-xxh3, polars, duckdb")
     command.add_argument("--memory-limit", help="what ours may use, such as 512MB")
+    command.add_argument("--folder", type=Path, default=Path("/tmp/curator-dedup"))
     command.set_defaults(run=exact)
     command = commands.add_parser("fuzzy", help="near copies")
     command.add_argument("--megabytes", type=int, default=1000)
@@ -113,7 +114,8 @@ def main() -> None:
     command.add_argument("--tools", help="names with commas between: curator, rensa")
     command.add_argument("--memory-limit", help="what ours may use, such as 512MB")
     command.add_argument("--check", type=int, default=2000, help="removed documents that are measured again")
-    command.set_defaults(run=lambda given: near.fuzzy(given, __file__, WORK))
+    command.add_argument("--folder", type=Path, default=Path("/tmp/curator-dedup"))
+    command.set_defaults(run=lambda given: near.fuzzy(given, __file__))
     given = parser.parse_args()
     given.run(given)
 

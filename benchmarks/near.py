@@ -15,8 +15,9 @@ from planted import make_planted, true_jaccard
 BANDS, ROWS, THRESHOLD = 20, 13, 0.8
 
 
-def fuzzy(given: argparse.Namespace, script: str, work: Path) -> None:
+def fuzzy(given: argparse.Namespace, script: str) -> None:
     """Compare fuzzy deduplication, from files to files, and check what ours removes."""
+    work = given.folder
     corpus = make_planted(work / f"planted-{given.megabytes}", given.megabytes)
     size = sum(path.stat().st_size for path in (corpus / "documents").iterdir()) / 1e6
     tools = ["curator", "rensa"] if given.tools is None else given.tools.split(",")

@@ -55,12 +55,9 @@ class ExactDeduplicationWorkflow(WorkflowBase):
     read again, and are remembered for later ones unless `extend_index` is false. The settings of a GPU do nothing here.
 
     Example:
-        >>> workflow = ExactDeduplicationWorkflow(
-        ...     input_path="documents/", output_path="unique/", input_filetype="jsonl", perform_removal=True
-        ... )
-        >>> result = workflow.run()
-        >>> sorted(result.metadata)[:2]
-        ['clusters', 'id_generator_path']
+        >>> workflow = ExactDeduplicationWorkflow("unique/", "documents/", "jsonl", perform_removal=True)
+        >>> workflow.keep, workflow.hash_method
+        ('first', 'md5')
     """
 
     output_path: str

@@ -367,7 +367,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, many):
 
 
 @pytest.mark.ray
-def test_ray_actors_find_the_same(tmp_path, many):
+def test_ray_actors_find_the_same(ray_cluster, tmp_path, many):
     folder, removed = many
     run(folder, tmp_path / "out", RayActorPoolExecutor(), input_blocksize=20_000, total_nparts=2)
     assert clusters_of(tmp_path / "out") == removed
