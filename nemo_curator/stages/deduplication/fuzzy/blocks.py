@@ -26,7 +26,7 @@ FOR_A_BYTE = 24
 _FOR_A_TEXT = 64
 _FEW = 2**25
 """Bytes that a block takes: less than what malloc asks the system for anew each time."""
-_IN_MEMORY = 4
+IN_MEMORY = 4
 """Bytes in memory for each byte of texts while they are put in order, and with those of a block."""
 
 
@@ -143,7 +143,7 @@ class BlockTexts:
     _all: pa.Array | None = field(default=None, init=False)
 
     def __enter__(self) -> BlockTexts:
-        if int(self.documents.sizes.sum()) * _IN_MEMORY <= self.working_bytes:
+        if int(self.documents.sizes.sum()) * IN_MEMORY <= self.working_bytes:
             self._all = self._in_order([self._read(path) for path in self.paths], np.arange(len(self.documents)))
         else:
             self._folder = tempfile.TemporaryDirectory(prefix="nemo_curator-")

@@ -23,7 +23,7 @@ from nemo_curator.stages.deduplication.fuzzy.bands import (
     BandStage,
     Signing,
 )
-from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
+from nemo_curator.stages.deduplication.fuzzy.blocks import IN_MEMORY
 from nemo_curator.stages.deduplication.fuzzy.candidates import CandidateTexts, IndexedCandidates
 from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD, Candidates
 from nemo_curator.stages.deduplication.fuzzy.delivery import (
@@ -172,7 +172,7 @@ class Verified:
         if len(candidates):
             candidates.write(self._path("labels.parquet"), self.cache_options)
             text_bytes = self._text_bytes() * len(candidates) // max(self.steps.num_rows, 1)
-            self._text_buckets = self._writer("texts", COMPONENT_FIELD, text_bytes * FOR_A_BYTE, text_bytes)
+            self._text_buckets = self._writer("texts", COMPONENT_FIELD, text_bytes * IN_MEMORY, text_bytes)
             _remove_folder(self._path("members"), self.cache_options)
             candidates.write_groups(paths, replace(self._text_buckets, path=self._path("members")))
         return candidates
