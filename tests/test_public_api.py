@@ -29,6 +29,7 @@ nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
 nemo_curator.stages.base CompositeStage ProcessingStage get_stage_class
 nemo_curator.stages.core ProcessingStage
 nemo_curator.stages.deduplication.buckets BucketSource BucketWriter bucket_of buckets_for read_bucket
+nemo_curator.stages.deduplication.fuzzy FuzzyDeduplicationWorkflow
 nemo_curator.stages.deduplication.fuzzy.buckets_to_edges BucketsToEdgesStage
 nemo_curator.stages.deduplication.fuzzy.connected_components ConnectedComponentsStage
 nemo_curator.stages.deduplication.fuzzy.identify_duplicates DUPLICATE_IDS_SUBDIR IdentifyDuplicatesStage
@@ -37,6 +38,7 @@ nemo_curator.stages.deduplication.fuzzy.lsh.stage LSHStage
 nemo_curator.stages.deduplication.fuzzy.minhash GPUMinHash MinHash MinHashStage
 nemo_curator.stages.deduplication.fuzzy.utils CURATOR_DEFAULT_MINHASH_FIELD CURATOR_FUZZY_DUPLICATE_GROUP_FIELD
 nemo_curator.stages.deduplication.fuzzy.utils CURATOR_LSH_BUCKET_FIELD
+nemo_curator.stages.deduplication.fuzzy.workflow FuzzyDeduplicationWorkflow ID_GENERATOR_OUTPUT_FILENAME
 nemo_curator.stages.deduplication.shuffle_utils.rapidsmpf_shuffler BulkRapidsMPFShuffler
 nemo_curator.stages.deduplication.shuffle_utils.stage ShuffleStage
 nemo_curator.stages.deduplication.id_generator CURATOR_DEDUP_ID_STR CURATOR_ID_GENERATOR_ACTOR_NAME IdGenerator

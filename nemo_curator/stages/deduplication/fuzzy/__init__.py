@@ -1,1 +1,5 @@
-"""Finding documents that are nearly the same."""
+"""Near duplicates: documents of which large parts are the same."""
+
+from nemo_curator.stages.deduplication.fuzzy.workflow import FuzzyDeduplicationWorkflow
+
+__all__ = ["FuzzyDeduplicationWorkflow"]
