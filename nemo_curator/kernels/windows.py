@@ -24,6 +24,12 @@ class Room(NamedTuple):
     chars: np.ndarray
 
 
+def window_within(char_ngrams: int, offsets: np.ndarray) -> int:
+    """The size of windows in characters: no more than makes each text one shingle, for which there would be no room."""
+    longest = int(np.diff(offsets).max()) if len(offsets) > 1 else 0
+    return min(char_ngrams, longest + 1)
+
+
 @kernel
 def block_for(window):
     """Windows to hash at once: as many as one has characters, or a block would mostly repeat the one before."""

@@ -144,6 +144,12 @@ def test_one_long_text_takes_no_longer_than_many_short_ones(method):
     assert len({tuple(row) for row in found.tolist()}) == 3
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_windows_longer_than_any_text_take_no_memory(method):
+    found = [signatures(TextColumn(["a text", "é"]), method=method, char_ngrams=size) for size in (7, 100, 10**12)]
+    assert found[0].tolist() == found[1].tolist() == found[2].tolist()
+
+
 def test_bands_are_equal_where_their_hashes_are_and_differ_from_one_another():
     source = np.random.default_rng(0)
     found = source.integers(0, 2**32, (50, 12), dtype=np.uint32)
