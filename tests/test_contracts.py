@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import nemo_curator
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.deduplication.fuzzy.bands import Signing
+from nemo_curator.stages.deduplication.fuzzy.lsh.lsh import LSHActor
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
@@ -44,9 +46,17 @@ class _Iterator(DocumentIterator):
 _PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
+    "BandStage": {"signing": Signing()},
     "BucketSource": {"path": "folder"},
     "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
+    "BucketsToEdgesStage": {"output_path": "folder"},
+    "CollectParts": {"num_parts": 4},
+    "CandidateTexts": {"labels_path": "labels.parquet"},
+    "ConnectedComponentsStage": {"output_path": "folder"},
+    "CutBands": {"actor": LSHActor(2, 2)},
     "CountRecords": {"reader": JsonlReaderStage()},
+    "DeliverBands": {"path": "folder", "removed_path": "removed.parquet"},
+    "DeliverDocuments": {"path": "folder", "removed_path": "removed.parquet"},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
@@ -59,26 +69,42 @@ PARAMETERS = {
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
+    "GroupStage": {"path": "folder", "earlier": []},
     "HistogramFilter": lambda: {"cache_dir": histograms()},
+    "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
+    "LSHStage": {"num_bands": 10, "minhashes_per_band": 2},
     "LineFilter": {"filter_obj": WordCountFilter()},
     "LineRemover": {"patterns": ["a b", ""]},
     "MarkRejected": {"filter_obj": WordCountFilter()},
     "MegatronTokenizerWriter": {"path": "folder", "model_identifier": "model"},
+    "MinHashStage": {"output_path": "folder"},
     "Modify": {"modifier_fn": str.upper},
+    "PartBuckets": {"path": "folder", "key_field": "id", "num_buckets": 4},
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
+    "ReadTables": {"columns": ["id"]},
     "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
+    "ShuffleStage": {"shuffle_on": "id"},
     "SubstringFilter": {"substring": "a", "position": "any"},
     "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
+    "WriteDuplicateIds": {"path": "folder", "group_field": "group", "id_field": "id"},
+    "WritePart": {"path": "folder"},
+    "WriteSharedBands": {"path": "folder", "iterations": [(0, 5)], "id_field": "id"},
+    "VerifyStage": {
+        "signing": Signing(),
+        "groups_path": "members",
+        "output_path": "folder",
+        "removed_path": "removed",
+    },
 }
 """What a class needs to be built, or a function that makes it, where its defaults do not suffice.
 

@@ -228,6 +228,11 @@ class BucketSource(ProcessingStage[EmptyTask, FileGroupTask]):
         return task
 
 
+def bucket_folder(path: str, bucket: int, num_buckets: int) -> str:
+    """The folder of one bucket."""
+    return f"{absolute(path)}/{_name(bucket, num_buckets)}"
+
+
 def read_bucket(
     task: FileGroupTask, columns: list[str] | None = None, storage_options: dict[str, Any] | None = None
 ) -> pa.Table:

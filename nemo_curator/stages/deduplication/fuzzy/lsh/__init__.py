@@ -1,0 +1,1 @@
+"""Locality-sensitive hashing: documents that share a band of their signatures."""

@@ -1,0 +1,1 @@
+"""Rows with equal keys into the same files."""
