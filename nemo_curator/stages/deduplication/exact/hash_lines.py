@@ -17,7 +17,8 @@ from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_co
 from nemo_curator.tasks.document import DocumentBatch
 
 _QUOTE = ord('"')
-_SHORT = ((b"\\n", b"\n"), (b'\\"', b'"'), (b"\\t", b"\t"), (b"\\r", b"\r"), (b"\\/", b"/"))
+_SHORT = {b"n": b"\n", b'"': b'"', b"t": b"\t", b"r": b"\r", b"/": b"/"}
+_RARE = 32  # bytes for each escape, beyond which it is faster to look at escapes alone
 
 
 class TextHashReader(JsonlReaderStage):
@@ -67,13 +68,15 @@ def text_bytes(value: bytes) -> bytes:
     if value[0] != _QUOTE:
         raise ValueError("not a text")
     text = value[1:-1]
-    if b"\\" not in text:
+    escapes = text.count(b"\\")
+    if not escapes:
         return text
-    if b"\\\\" not in text:  # then each backslash begins an escape
-        for escape, char in _SHORT:
-            text = text.replace(escape, char)
-        if b"\\" not in text:
-            return text
+    if escapes * _RARE <= len(text):
+        first, *others = text.split(b"\\")
+        # an escaped backslash leaves a part without a first byte
+        chars = [_SHORT.get(part[:1]) for part in others]
+        if None not in chars:
+            return b"".join([first, *(char + part[1:] for char, part in zip(chars, others))])  # type: ignore[operator]
     return msgspec.json.decode(value, type=str).encode()
 
 

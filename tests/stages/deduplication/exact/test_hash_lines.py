@@ -11,6 +11,7 @@ from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.tasks import FileGroupTask
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text('\\n"\\/tub0é\t\n\r', max_size=12)
+TEXTS |= TEXTS.map(lambda text: f"{text}{'é long text ' * 40}{text}")  # escapes are rare in it
 
 
 @settings(deadline=None)
