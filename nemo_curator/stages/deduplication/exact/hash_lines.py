@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import codecs
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -17,8 +20,6 @@ from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_co
 from nemo_curator.tasks.document import DocumentBatch
 
 _QUOTE = ord('"')
-_SHORT = {b"n": b"\n", b'"': b'"', b"t": b"\t", b"r": b"\r", b"/": b"/"}
-_RARE = 32  # bytes for each escape, beyond which it is faster to look at escapes alone
 
 
 class TextHashReader(JsonlReaderStage):
@@ -51,12 +52,13 @@ class TextHashReader(JsonlReaderStage):
         """Both halves of the hash of each text; None if one is missing, no text, or there are not so many records."""
         digest = self._digest
         try:
-            if not lines.isascii():
-                lines.decode()  # the decoder looks at what it copies, not into it
+            _check_utf8(lines)  # the decoder looks at what it copies, not into it
             records = self._decoder.decode_lines(lines)
             if len(records) != count:
                 return None
-            joined = b"".join([digest(text_bytes(bytes(record.text)))[:HASH_BYTES] for record in records])
+            with strict_escapes():
+                texts = [text_bytes(bytes(record.text)) for record in records]
+            joined = b"".join([digest(text)[:HASH_BYTES] for text in texts])
         except (ValueError, RecursionError, MemoryError):
             return None
         halves = np.frombuffer(joined, "<u8").reshape(-1, 2)
@@ -64,20 +66,30 @@ class TextHashReader(JsonlReaderStage):
 
 
 def text_bytes(value: bytes) -> bytes:
-    """The UTF-8 of a text that is written as JSON. Raises ValueError if it is none."""
+    """The UTF-8 of a text that is written as JSON, within `strict_escapes`. Raises ValueError if it is none."""
     if value[0] != _QUOTE:
         raise ValueError("not a text")
     text = value[1:-1]
-    escapes = text.count(b"\\")
-    if not escapes:
+    if b"\\" not in text:
         return text
-    if escapes * _RARE <= len(text):
-        first, *others = text.split(b"\\")
-        # an escaped backslash leaves a part without a first byte
-        chars = [_SHORT.get(part[:1]) for part in others]
-        if None not in chars:
-            return b"".join([first, *(char + part[1:] for char, part in zip(chars, others))])  # type: ignore[operator]
-    return msgspec.json.decode(value, type=str).encode()
+    try:
+        return codecs.escape_decode(text)[0]
+    except DeprecationWarning:  # an escape of JSON that bytes of Python do not have
+        return msgspec.json.decode(value, type=str).encode()
+
+
+@contextmanager
+def strict_escapes() -> Iterator[None]:
+    """Let Python say which escapes it does not know, rather than keep them as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        yield
+
+
+def _check_utf8(lines: bytes) -> None:
+    """Raise ValueError if these are not UTF-8. Arrow takes a fifth of the time that it takes to decode them."""
+    offsets = pa.py_buffer(np.array([0, len(lines)], np.int64))
+    pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(lines)).validate(full=True)
 
 
 def _columns(table: pa.Table) -> Columns:
