@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.backends.local import LocalExecutor
@@ -17,8 +19,8 @@ from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline, default_executor
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
-from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
+from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, as_listed, root_of, whole_files
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
@@ -218,7 +220,7 @@ class Steps:
         executor, or on what failed. Returns the partitions; `files.reader` reads them with their ids.
         """
         tasks = self.find_files(files, initial_tasks)
-        counted = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        counted = self._count(files, tasks)
         parts: dict[tuple, tuple[FileGroupTask, int]] = {}
         for task in counted:
             for at, path in enumerate(map(str, task.data)):
@@ -231,6 +233,32 @@ class Steps:
             task, at = parts[part]
             first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
             task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
+        return counted
+
+    def look_up_ids(self, files: InputFiles, tasks: list[FileGroupTask], known: IdGeneratorBase) -> list[FileGroupTask]:
+        """Give every record the id that an id generator gave it: by the group of files it is in, or by its file.
+
+        The records of files that are read in parts are counted.
+        """
+        has_parts = any(task.reader_config for task in tasks)
+        made = self._count(files, tasks) if has_parts else [copy.copy(task) for task in tasks]
+        numbered: dict[str, range] = {}
+        for task in sorted(made, key=lambda task: (str(task.data[0]), *_place(task))):
+            paths = list(map(str, task.data))
+            ids = [range(first, last + 1) for first, last in ranges_of(paths, str(Path.cwd()), known)]
+            if task.reader_config:
+                of_file = numbered.get(paths[0], ids[0])
+                stop = of_file.start + task._metadata[RECORDS][0]
+                ids, numbered[paths[0]] = [range(of_file.start, stop)], range(stop, of_file.stop)
+            task._metadata = {**task._metadata, ROW_NUMBERS: [[some.start, some.stop] for some in ids]}
+        if wrong := [path for path, left in numbered.items() if left.start != left.stop]:
+            raise InputError(f"{wrong[0]} has another number of records than when it got its ids: it has changed")
+        return made
+
+    def _count(self, files: InputFiles, tasks: list[FileGroupTask]) -> list[FileGroupTask]:
+        counted = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        if len(counted) != len(tasks):
+            raise InputError(f"{self.workflow}: {len(tasks) - len(counted)} partitions could not be counted; run again")
         return counted
 
     def remove(
@@ -252,9 +280,9 @@ class Steps:
         """
         paths = [str(path) for task in tasks for path in task.data]
         to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
-        folder = f"{absolute(output_path)}/{DEDUPLICATED}"
-        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         storage_options = storage_options or files.storage_options
+        folder = as_listed(f"{absolute(output_path)}/{DEDUPLICATED}", storage_options)
+        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         _check_folder(folder, copies, paths, storage_options)
         ids = None
         if ids_path is not None:
