@@ -15,6 +15,7 @@ from nemo_curator.ledger import counts
 from nemo_curator.stages.text.io.reader.base import BaseReader
 from nemo_curator.stages.text.io.reader.jsonl import JsonlReaderStage
 from nemo_curator.stages.text.io.reader.parquet import ParquetReaderStage
+from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.json_column import decoded, is_json
 from nemo_curator.utils.file_utils import check_disallowed_kwargs
@@ -50,7 +51,10 @@ class EmbeddingReader:
 
     def read(self, task: FileGroupTask, dimensions: int | None = None) -> Iterator[Embedded]:
         """The rows of some files. One without a usable embedding or an id is reported as failed."""
-        for batch in self.reader().process(task):
+        made = self.reader().process(task)
+        for batch in [made] if isinstance(made, DocumentBatch) else made:
+            if not batch.num_items:
+                continue
             table = batch.to_pyarrow()
             found = unit_rows(table[self.embedding_field], table.drop_columns([self.embedding_field]), dimensions)
             yield self._with_ids(self._reported(found, table, task.data))
