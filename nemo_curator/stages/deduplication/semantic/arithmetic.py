@@ -30,7 +30,7 @@ TILE_ROWS = 4096
 
 
 class Arithmetic(Protocol):
-    """What k-means and the search for similar vectors ask of numpy or torch. Arrays that go in and come out are numpy's."""
+    """What k-means and the search for similar vectors ask of numpy or torch; what comes out are arrays of numpy."""
 
     def hold(self, vectors: np.ndarray) -> Any:
         """Put vectors where the work is done."""

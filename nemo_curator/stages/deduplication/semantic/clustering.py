@@ -39,9 +39,7 @@ class KMeans:
 
     def __post_init__(self) -> None:
         if self.n_clusters < 1 or self.max_iter < 1:
-            raise ValueError(
-                f"wanted at least 1; found n_clusters={self.n_clusters} and max_iter={self.max_iter}"
-            )
+            raise ValueError(f"wanted at least 1; found n_clusters={self.n_clusters} and max_iter={self.max_iter}")
         if isinstance(self.init, str) and self.init not in _STARTS:
             raise ValueError(f"init is {self.init!r}; wanted {', '.join(_STARTS)} or an array of centres")
         if self.n_init != "auto" and self.n_init < 1:

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from nemo_curator.errors import ContractError, InputError
 from nemo_curator.ledger import counts
-from nemo_curator.stages.text.io.reader.base import BaseReader
 from nemo_curator.stages.text.io.reader.jsonl import JsonlReaderStage
 from nemo_curator.stages.text.io.reader.parquet import ParquetReaderStage
 from nemo_curator.tasks.document import DocumentBatch
@@ -21,7 +20,10 @@ from nemo_curator.tasks.json_column import decoded, is_json
 from nemo_curator.utils.file_utils import check_disallowed_kwargs
 
 MISSING = "has no embedding"
-READERS = {"parquet": ParquetReaderStage, "jsonl": JsonlReaderStage}
+READERS: dict[str, type[ParquetReaderStage] | type[JsonlReaderStage]] = {
+    "parquet": ParquetReaderStage,
+    "jsonl": JsonlReaderStage,
+}
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,16 @@ class EmbeddingReader:
 
     def read(self, task: FileGroupTask, dimensions: int | None = None) -> Iterator[Embedded]:
         """The rows of some files. One without a usable embedding or an id is reported as failed."""
-        made = self.reader().process(task)
-        for batch in [made] if isinstance(made, DocumentBatch) else made:
-            if not batch.num_items:
-                continue
-            table = batch.to_pyarrow()
-            found = unit_rows(table[self.embedding_field], table.drop_columns([self.embedding_field]), dimensions)
-            yield self._with_ids(self._reported(found, table, task.data))
+        for path in task.data:
+            made = self.reader().process(FileGroupTask(task.dataset_name, [path], reader_config=task.reader_config))
+            for batch in [made] if isinstance(made, DocumentBatch) else made:
+                if batch.num_items:
+                    table = batch.to_pyarrow()
+                    others = table.drop_columns([self.embedding_field])
+                    found = unit_rows(table[self.embedding_field], others, dimensions)
+                    yield self._with_ids(self._reported(found, table, path), path)
 
-    def reader(self) -> BaseReader:
+    def reader(self) -> ParquetReaderStage | JsonlReaderStage:
         fields = list(dict.fromkeys([self.id_field, self.embedding_field, *self.metadata_fields]))
         return READERS[self.filetype](fields, dict(self.read_kwargs))
 
@@ -69,17 +72,17 @@ class EmbeddingReader:
         if found is not None and (missing := {self.id_field, self.embedding_field} - set(found)):
             raise ContractError(f"{task.data[0]} has no {sorted(missing)}; its columns are {found}")
 
-    def _reported(self, found: Embedded, table: pa.Table, paths: list[str]) -> Embedded:
+    def _reported(self, found: Embedded, table: pa.Table, path: str) -> Embedded:
         for row, problem in found.problems.items():
             record = {self.id_field: table[self.id_field][row].as_py()}
-            counts.failed(InputError(f"{self.embedding_field} {problem}"), source=", ".join(paths), record=record)
+            counts.failed(InputError(f"{self.embedding_field} {problem}"), source=path, record=record)
         return found
 
-    def _with_ids(self, found: Embedded) -> Embedded:
+    def _with_ids(self, found: Embedded, path: str) -> Embedded:
         ids = found.columns[self.id_field]
         if not ids.null_count:
             return found
-        counts.failed(InputError(f"{self.id_field} is missing"), source=self.id_field, rows=ids.null_count)
+        counts.failed(InputError(f"{self.id_field} is missing"), source=path, rows=ids.null_count)
         there = ids.is_valid().to_numpy()
         return Embedded(found.vectors[there], found.columns.filter(there), found.problems, found.total)
 
@@ -159,7 +162,7 @@ class Lists:
 
 
 def _from_json(array: pa.Array) -> pa.Array:
-    """Lists that travelled as JSON, because their values are not all of one type. What is no list of numbers is null."""
+    """Lists that travelled as JSON, because not all values are of one type. What is no list of numbers is null."""
 
     def numbers(value: Any) -> list[float] | None:
         if not isinstance(value, list) or not all(isinstance(one, int | float | None) for one in value):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.stages.text.io.writer.parquet import plain
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
+from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.file_utils import check_disallowed_kwargs, get_default_file_extensions
 from nemo_curator.utils.find_files import Found, each, with_sizes
 from nemo_curator.utils.storage import locate, open_bytes
@@ -220,6 +222,11 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     def before_run(self, earlier: Any = None) -> None:
         self._folder = absolute(self.output_path)
 
+    def after_run(self) -> None:
+        if not is_remote_url(self._folder):  # what workers that were killed have left
+            for folder in Path(self._folder).glob("centroid=*"):
+                remove_leftovers(str(folder))
+
     def process(self, task: FileGroupTask) -> FileGroupTask:
         centres = _load(task._metadata["centroids"], self.write_kwargs.get("storage_options"))
         paths: list[str] = []
@@ -255,8 +262,6 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
             for label, (start, stop) in zip(there, pairwise([*starts, len(labels)]))
         }
         each(lambda path: write_table(pieces[path], path, self.write_kwargs), list(pieces))
-        for path in pieces:
-            remove_leftovers(path.rpartition("/")[0])
         return list(pieces)
 
 

@@ -41,7 +41,7 @@ class Sample:
         """The vectors, in the order of the hashes of their ids. `fraction` is of the files, chosen at random."""
         if fraction is not None:
             number = max(round(fraction * len(paths)), 1)
-            paths = sorted(random.Random(self.seed).sample(paths, number))  # noqa: S311 - no secret
+            paths = sorted(random.Random(self.seed).sample(paths, number))
         vectors, hashes, most = np.empty((0, 0), np.float32), np.empty(0, np.uint64), LEAST_ROWS
         problem = "they have no rows"
         scratch = StageCount("sample")  # the rows are read again, and counted then
@@ -68,7 +68,7 @@ class Sample:
     def _parts(self, paths: list[str]) -> Iterator:
         """What is read: every file, or parts of files chosen at random once there are many rows."""
         wanted = READ_FOR_EACH * max(ROWS_OF_A_CLUSTER * self.n_clusters, LEAST_ROWS)
-        draw = random.Random(self.seed)  # noqa: S311 - as above
+        draw = random.Random(self.seed)
         visited = paths if len(paths) <= MOST_FILES else sorted(draw.sample(paths, MOST_FILES))
         quota = -(-wanted // len(visited))
         dimensions: int | None = None
