@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.semantic.kmeans import write_table
+from nemo_curator.stages.deduplication.semantic.output_folder import DUPLICATE_FILES, Mode, take_over
 from nemo_curator.stages.deduplication.semantic.survivors import is_duplicate
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
-from nemo_curator.utils.file_utils import check_disallowed_kwargs
+from nemo_curator.utils.file_utils import check_disallowed_kwargs, refuse_to_empty
 from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import open_bytes
+from nemo_curator.utils.whole_files import remove_leftovers
 
 ROW_GROUPS = 10
 
@@ -35,6 +37,7 @@ class IdentifyDuplicatesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     read_kwargs: dict[str, Any] | None = None
     write_kwargs: dict[str, Any] | None = None
     name: str = "IdentifyDuplicatesStage"
+    mode: Mode = field(default="overwrite", kw_only=True)
 
     batch_size = 10
     _folder = ""
@@ -44,8 +47,18 @@ class IdentifyDuplicatesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         check_disallowed_kwargs(self.read_kwargs or {}, ["filters", "engine"])
         check_disallowed_kwargs(self.write_kwargs or {}, ["index", "row_group_size"])
 
-    def before_run(self, earlier: Any = None) -> None:
+    def check_inputs(self, paths: list[str]) -> None:
+        """Raise if the run would delete files that it reads."""
+        refuse_to_empty(self.output_path, paths)
+
+    def before_run(self, earlier: Any = None) -> bool:
         self._folder = absolute(self.output_path)
+        if earlier is None:
+            take_over(self._folder, DUPLICATE_FILES, self.mode, (self.write_kwargs or {}).get("storage_options"))
+        return True
+
+    def after_run(self) -> None:
+        remove_leftovers(self._folder)  # of workers that were killed
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         return self.process_batch([task])[0]

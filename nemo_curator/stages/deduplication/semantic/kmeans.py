@@ -20,6 +20,7 @@ from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, one_gpu_or
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans, nearest
 from nemo_curator.stages.deduplication.semantic.embeddings import Embedded, EmbeddingReader
+from nemo_curator.stages.deduplication.semantic.output_folder import CLUSTER_FILES, Mode, take_over
 from nemo_curator.stages.deduplication.semantic.sample import Sample
 from nemo_curator.stages.file_partitioning import FilePartitioningStage, pack
 from nemo_curator.stages.text.io.writer.base import absolute
@@ -27,7 +28,7 @@ from nemo_curator.stages.text.io.writer.parquet import plain
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
 from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.file_utils import check_disallowed_kwargs, get_default_file_extensions
+from nemo_curator.utils.file_utils import check_disallowed_kwargs, get_default_file_extensions, refuse_to_empty
 from nemo_curator.utils.find_files import Found, each, with_sizes
 from nemo_curator.utils.storage import locate, open_bytes
 from nemo_curator.utils.whole_files import put, remove_leftovers
@@ -49,8 +50,8 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
     `l2_dist_to_cent` and `cosine_dist_to_cent`. Centres are found from all rows where these fit into memory, else from
     a sample; with `fit_data_fraction`, from that share of the files. They are kept as `kmeans_centroids.npy` in
     `cache_path`, or as `_kmeans_centroids.npy` beside the clusters. A row without a usable embedding or id fails
-    alone. `init` may be an array of centres. `embedding_dim` and `max_samples_per_batch` have no effect: memory is
-    bounded without them.
+    alone. `init` may be an array of centres. What an earlier run has left there is replaced; `mode="error"` refuses to.
+    `embedding_dim` and `max_samples_per_batch` have no effect: memory is bounded without them.
     """
 
     n_clusters: int
@@ -75,6 +76,7 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
     fit_data_fraction: float | None = None
     cache_path: str | None = None
     name: str = "KMeansStage"
+    mode: Mode = field(default="overwrite", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -107,6 +109,7 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
             write_kwargs=self.write_kwargs,
             fit_data_fraction=self.fit_data_fraction,
             cache_path=self.cache_path,
+            mode=self.mode,
         )
 
 
@@ -137,6 +140,7 @@ class KMeansReadFitWriteStage(CompositeStage[FileGroupTask, FileGroupTask]):
     fit_data_fraction: float | None = None
     cache_path: str | None = None
     name: str = "KMeansReadFitWriteStage"
+    mode: Mode = field(default="overwrite", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -163,7 +167,7 @@ class KMeansReadFitWriteStage(CompositeStage[FileGroupTask, FileGroupTask]):
         )
         centroids = f"{self.cache_path}/{CENTROIDS}" if self.cache_path else f"{self.output_path}/_{CENTROIDS}"
         fit = FitClustersStage(reader, kmeans, centroids, self.fit_data_fraction, settings.get("storage_options"))
-        return [fit, AssignClustersStage(reader, self.output_path, settings)]
+        return [fit, AssignClustersStage(reader, self.output_path, settings, self.mode)]
 
 
 @dataclass
@@ -215,12 +219,20 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     reader: EmbeddingReader
     output_path: str
     write_kwargs: dict[str, Any] = field(default_factory=dict)
+    mode: Mode = "overwrite"
     name: str = "assign_clusters"
 
     _folder = ""
 
-    def before_run(self, earlier: Any = None) -> None:
+    def check_inputs(self, paths: list[str]) -> None:
+        """Raise if the run would delete files that it reads."""
+        refuse_to_empty(self.output_path, paths)
+
+    def before_run(self, earlier: Any = None) -> bool:
         self._folder = absolute(self.output_path)
+        if earlier is None:
+            take_over(self._folder, CLUSTER_FILES, self.mode, self.write_kwargs.get("storage_options"))
+        return True
 
     def after_run(self) -> None:
         if not is_remote_url(self._folder):  # what workers that were killed have left

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
-from nemo_curator.stages.deduplication.clusters import cluster_table, write_clusters
+from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR, cluster_table, write_clusters
 from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, OnTorch, arithmetic, cosines, one_gpu_or
 from nemo_curator.stages.deduplication.semantic.embeddings import Lists
 from nemo_curator.stages.deduplication.semantic.kmeans import (
@@ -22,14 +22,16 @@ from nemo_curator.stages.deduplication.semantic.kmeans import (
     L2_DIST_TO_CENT_COL,
     write_table,
 )
+from nemo_curator.stages.deduplication.semantic.output_folder import PAIRWISE_FILES, TABLE_FILES, Mode, take_over
 from nemo_curator.stages.deduplication.semantic.pairwise_io import ClusterWiseFilePartitioningStage
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import best_kept, survivors
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
-from nemo_curator.utils.file_utils import check_disallowed_kwargs
+from nemo_curator.utils.file_utils import check_disallowed_kwargs, refuse_to_empty
 from nemo_curator.utils.storage import open_bytes
+from nemo_curator.utils.whole_files import remove_leftovers
 
 HELD_BYTES = 2**29
 """A cluster whose embeddings are larger is put into a file, and parts of it are in memory."""
@@ -86,6 +88,8 @@ class PairwiseStage(CompositeStage[EmptyTask, FileGroupTask]):
     eps: float | None = field(default=None, kw_only=True)
     against: Against = field(default="earlier", kw_only=True)
     clusters_path: str | None = field(default=None, kw_only=True)
+    clusters_kwargs: dict[str, Any] | None = field(default=None, kw_only=True)
+    mode: Mode = field(default="overwrite", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -108,6 +112,8 @@ class PairwiseStage(CompositeStage[EmptyTask, FileGroupTask]):
             eps=self.eps,
             against=self.against,
             clusters_path=self.clusters_path,
+            clusters_kwargs=self.clusters_kwargs,
+            mode=self.mode,
         )
         options = (self.read_kwargs or {}).get("storage_options")
         return [ClusterWiseFilePartitioningStage(self.input_path, options), similar]
@@ -134,6 +140,8 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
     eps: float | None = field(default=None, kw_only=True)
     against: Against = field(default="earlier", kw_only=True)
     clusters_path: str | None = field(default=None, kw_only=True)
+    clusters_kwargs: dict[str, Any] | None = field(default=None, kw_only=True)
+    mode: Mode = field(default="overwrite", kw_only=True)
 
     _folder = ""
 
@@ -147,8 +155,20 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
         if self.eps is None and (self.against == "kept" or self.clusters_path):
             raise ValueError("which rows stay depends on eps; give one, or leave out against and clusters_path")
 
-    def before_run(self, earlier: Any = None) -> None:
+    def check_inputs(self, paths: list[str]) -> None:
+        """Raise if the run would delete files that it reads."""
+        refuse_to_empty(self.output_path, paths)
+
+    def before_run(self, earlier: Any = None) -> bool:
         self._folder = absolute(self.output_path)
+        if earlier is None:
+            take_over(self._folder, PAIRWISE_FILES, self.mode, (self.write_kwargs or {}).get("storage_options"))
+            if self.clusters_path:
+                take_over(f"{self.clusters_path}/{CLUSTERS_SUBDIR}", TABLE_FILES, self.mode, self._of_clusters)
+        return True
+
+    def after_run(self) -> None:
+        remove_leftovers(self._folder)  # of workers that were killed
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         number = task._metadata["centroid_id"]
@@ -209,7 +229,11 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
         gone = np.flatnonzero(root != np.arange(len(root)))
         similarity = cosines(vectors[gone], vectors[root[gone]])
         table = cluster_table(ids.take(pa.array(root[gone])), ids.take(pa.array(gone)), similarity, "cosine")
-        write_clusters(str(self.clusters_path), number, table, (self.write_kwargs or {}).get("storage_options"))
+        write_clusters(str(self.clusters_path), number, table, self._of_clusters)
+
+    @property
+    def _of_clusters(self) -> dict[str, Any] | None:
+        return (self.clusters_kwargs or {}).get("storage_options")
 
     def _rows(self, task: FileGroupTask) -> pa.Table:
         """All columns but the embeddings."""
