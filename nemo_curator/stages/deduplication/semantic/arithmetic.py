@@ -7,11 +7,10 @@ and slower on CPUs that do not have it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ import pyarrow as pa
 from nemo_curator.errors import need
 from nemo_curator.kernels.vectors import sums_by_label
 from nemo_curator.ledger import pulse
-from nemo_curator.stages.resources import Resources
+from nemo_curator.stages.resources import has_gpu
 
 T = TypeVar("T")
 
@@ -145,23 +144,9 @@ class OnTorch:
 
 def arithmetic() -> Arithmetic:
     """What works fastest here."""
-    if has_gpu() and need("torch", extra="semantic").cuda.is_available():
+    if has_gpu() and find_spec("torch") and need("torch", extra="semantic").cuda.is_available():
         return OnTorch()
     return OnCpu()
-
-
-def has_gpu() -> bool:
-    """Whether this machine has a GPU of NVIDIA, and torch is installed; nothing is imported to find out."""
-    from importlib.util import find_spec
-
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
-        return False
-    return any(Path("/proc/driver/nvidia/gpus").glob("*")) and find_spec("torch") is not None
-
-
-def one_gpu_or(cpus: float) -> Resources:
-    """A whole GPU where there is one, else so many CPUs; an executor cuts a request to what there is."""
-    return Resources(gpus=1.0) if has_gpu() else Resources(cpus=cpus)
 
 
 def over(do: Callable[[int], T], starts: range) -> list[T]:

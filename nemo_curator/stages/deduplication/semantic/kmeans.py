@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
-from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, one_gpu_or
+from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans, nearest
 from nemo_curator.stages.deduplication.semantic.embeddings import Embedded, EmbeddingReader
 from nemo_curator.stages.deduplication.semantic.output_folder import CLUSTER_FILES, Mode, take_over
 from nemo_curator.stages.deduplication.semantic.sample import Sample
 from nemo_curator.stages.file_partitioning import FilePartitioningStage, pack
+from nemo_curator.stages.resources import one_gpu_or
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.stages.text.io.writer.parquet import plain
 from nemo_curator.tasks.file_group import FileGroupTask

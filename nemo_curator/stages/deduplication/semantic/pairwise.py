@@ -15,7 +15,7 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR, cluster_table, write_clusters
-from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, OnTorch, arithmetic, cosines, one_gpu_or
+from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, OnTorch, arithmetic, cosines
 from nemo_curator.stages.deduplication.semantic.embeddings import Lists
 from nemo_curator.stages.deduplication.semantic.kmeans import (
     COSINE_DIST_TO_CENT_COL,
@@ -26,6 +26,7 @@ from nemo_curator.stages.deduplication.semantic.output_folder import PAIRWISE_FI
 from nemo_curator.stages.deduplication.semantic.pairwise_io import ClusterWiseFilePartitioningStage
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import best_kept, survivors
+from nemo_curator.stages.resources import one_gpu_or
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask

@@ -12,7 +12,7 @@ import pyarrow as pa
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.semantic.arithmetic import arithmetic, cosines, one_gpu_or
+from nemo_curator.stages.deduplication.semantic.arithmetic import arithmetic, cosines
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans, nearest
 from nemo_curator.stages.deduplication.semantic.embeddings import Lists, unit_rows, usual
 from nemo_curator.stages.deduplication.semantic.identify_duplicates import check_eps
@@ -21,6 +21,7 @@ from nemo_curator.stages.deduplication.semantic.pairwise import DISTANCES, Again
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.sample import LEAST_ROWS, ROWS_OF_A_CLUSTER
 from nemo_curator.stages.deduplication.semantic.survivors import best_kept, is_duplicate
+from nemo_curator.stages.resources import one_gpu_or
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.image import ImageBatch, ImageObject
 from nemo_curator.tasks.tasks import Task
