@@ -26,6 +26,8 @@ T = TypeVar("T")
 TILE_CELLS = 2**22
 """How many products one thread holds at once."""
 TILE_ROWS = 4096
+TIE = np.float32(1e-6)
+"""Products of rows of length one that differ by less are equal but for rounding."""
 
 
 class Arithmetic(Protocol):
@@ -38,7 +40,7 @@ class Arithmetic(Protocol):
         """Find for each vector the other one with the largest product, plus its bias; the first of equals."""
 
     def best_earlier(self, vectors: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find for each vector the one before it with the largest product, `rows` at a time.
+        """Find for each vector the one before it with the largest product, `rows` at a time; the first of equals.
 
         Where all of these are negative, and of the first, it is the vector itself, with 0.
         """
@@ -63,7 +65,8 @@ class OnCpu:
             products = vectors[start : start + rows] @ columns
             if bias is not None:
                 products += bias
-            return _largest(products)
+            at = products.argmax(1)
+            return at, products[np.arange(len(products)), at]
 
         return _joined(over(tile, range(0, len(vectors), rows)))
 
@@ -78,7 +81,9 @@ class OnCpu:
                 products = block @ vectors[left : min(left + width, start + len(block))].T
                 later = np.arange(left, left + products.shape[1]) >= places[:, None]
                 products[later] = -1.0
-                best = _better(best, _largest(products), left, places)
+                value = products.max(1)
+                at = (products >= (value - TIE)[:, None]).argmax(1)
+                best = _better(best, (at, value), left, places)
             return best
 
         return _joined(over(band, range(0, len(vectors), rows)))
@@ -105,7 +110,8 @@ class OnTorch:
         for start in range(0, len(vectors), rows):
             pulse.beat()
             products = vectors[start : start + rows] @ columns
-            found.append(self._largest(products if added is None else products.add_(added)))
+            value, at = (products if added is None else products.add_(added)).max(1)
+            found.append((at.cpu().numpy(), value.cpu().numpy()))
         return _joined(found)
 
     def best_earlier(self, vectors: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +127,9 @@ class OnTorch:
                 products = block @ vectors[left : min(left + width, stop)].T
                 columns = self._torch.arange(left, left + products.shape[1], device=self._device)
                 products.masked_fill_(columns >= places, -1.0)
-                best = _better(best, self._largest(products), left, np.arange(start, stop))
+                value = products.amax(1)
+                at = (products >= (value - float(TIE))[:, None]).byte().argmax(1)
+                best = _better(best, (at.cpu().numpy(), value.cpu().numpy()), left, np.arange(start, stop))
             found.append(best)
         return _joined(found)
 
@@ -136,10 +144,6 @@ class OnTorch:
             rows = vectors[chosen[ends[label] - sizes[label] : ends[label]]]
             sums[label] = rows.sum(0, dtype=self._torch.float64).cpu().numpy()
         return sums, sizes
-
-    def _largest(self, products: Any) -> tuple[np.ndarray, np.ndarray]:
-        value, at = products.max(1)
-        return at.cpu().numpy(), value.cpu().numpy()
 
 
 def arithmetic() -> Arithmetic:
@@ -179,17 +183,12 @@ def cosines(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
     return found
 
 
-def _largest(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    at = products.argmax(1)
-    return at, products[np.arange(len(products)), at]
-
-
 def _better(
     best: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], left: int, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take what was found where it is more; a product of 0 is more than none."""
+    """Take what was found where it is more, or not less where there was nothing."""
     (at, value), (more_at, more) = best, found
-    is_more = (more > value) | ((more == value) & (at == places) & (more_at + left < places))
+    is_more = np.where(at == places, (more >= 0) & (more_at + left < places), more > value + TIE)
     return np.where(is_more, more_at + left, at), np.where(is_more, more, value)
 
 

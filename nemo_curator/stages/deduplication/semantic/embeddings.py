@@ -179,6 +179,7 @@ def _scaled(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     matrix = matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float32)
     largest = np.abs(matrix).max(1)
     scale = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
-    rows = np.divide(matrix, scale[:, None])
-    rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), np.finfo(rows.dtype).tiny)[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):  # of rows that are left out
+        rows = np.divide(matrix, scale[:, None])
+        rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), np.finfo(rows.dtype).tiny)[:, None]
     return rows.astype(np.float32, copy=False), largest
