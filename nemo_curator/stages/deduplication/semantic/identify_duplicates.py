@@ -44,8 +44,9 @@ class IdentifyDuplicatesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def __post_init__(self) -> None:
         check_eps(self.eps)
-        check_disallowed_kwargs(self.read_kwargs or {}, ["filters", "engine"])
-        check_disallowed_kwargs(self.write_kwargs or {}, ["index", "row_group_size"])
+        self.read_kwargs, self.write_kwargs = dict(self.read_kwargs or {}), dict(self.write_kwargs or {})
+        check_disallowed_kwargs(self.read_kwargs, ["filters", "engine"])
+        check_disallowed_kwargs(self.write_kwargs, ["index", "row_group_size"])
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""

@@ -148,7 +148,8 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
 
     def __post_init__(self) -> None:
         self.resources = one_gpu_or(1.0)
-        check_disallowed_kwargs(self.read_kwargs or {}, ["columns", "filters"])
+        self.read_kwargs, self.write_kwargs = dict(self.read_kwargs or {}), dict(self.write_kwargs or {})
+        check_disallowed_kwargs(self.read_kwargs, ["columns", "filters"])
         if self.pairwise_batch_size < 1:
             raise ValueError(f"pairwise_batch_size is {self.pairwise_batch_size}; wanted at least 1")
         if self.against not in ("earlier", "kept"):
