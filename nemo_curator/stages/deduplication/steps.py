@@ -69,7 +69,7 @@ class InputFiles:
         """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave."""
         kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
-        return kind(names, dict(self.read_kwargs or {}), _assign_ids=id_field is None)
+        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
 
     def _split_by(self) -> Literal["byte_range", "row_groups"] | None:
         reader = self.reader(["text"])

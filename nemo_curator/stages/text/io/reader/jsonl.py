@@ -131,7 +131,7 @@ class JsonlReaderStage(BaseFileReader):
         found = _keys(head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1])
         if self.fields and found and not set(self.fields) & set(found):
             raise InputError(f"{self.name}: {task.data[0]} has none of {self.fields}; its columns are {found}")
-        return self._names or (found and [*dict.fromkeys([*found, *self._made])]) or None
+        return self._with_made(found) if found or self.fields else None
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None

@@ -100,7 +100,7 @@ class ParquetReaderStage(BaseFileReader):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.fields = self.fields or self.read_kwargs.pop("columns", None)
-        if self._numbers_rows and self.read_kwargs.get("filters"):
+        if self._made and self.read_kwargs.get("filters"):
             raise ValueError(
                 f"{self.name}: filters leave out rows, so the others cannot be numbered; filter afterwards"
             )
@@ -131,7 +131,7 @@ class ParquetReaderStage(BaseFileReader):
             return None
         if self.fields and (missing := [name for name in self.fields if name not in found]):
             raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
-        return self._names or [*dict.fromkeys([*found, *self._made])]
+        return self._with_made(found)
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
