@@ -13,12 +13,19 @@ from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
+from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
+from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import find_files
+from nemo_curator.utils.storage import kind_of, locate
+from nemo_curator.utils.whole_files import remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+DEDUPLICATED = "deduplicated"
+"""The folder, in that of the output, of the data set without duplicates."""
 RECORDS = "records"
 """In the metadata of a task: how many records each of its files holds."""
 
@@ -179,6 +188,62 @@ class Steps:
             first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
             task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
         return counted
+
+    def remove(
+        self,
+        files: InputFiles,
+        tasks: list[FileGroupTask],
+        ids_path: str | None,
+        output_path: str,
+        *,
+        id_field: str | None = None,
+        ids_field: str | None = None,
+        ids_storage_options: dict[str, Any] | None = None,
+        storage_options: dict[str, Any] | None = None,
+    ) -> int:
+        """Copy the files to `<output_path>/deduplicated` without the documents that have one of the ids.
+
+        `ids_path` is a folder of Parquet files with the ids; without one all documents stay. The ids are row numbers,
+        which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
+        """
+        paths = [str(path) for task in tasks for path in task.data]
+        to_copy = whole_files(tasks, root_of(files.input_path, paths))
+        folder = f"{absolute(output_path)}/{DEDUPLICATED}"
+        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
+        storage_options = storage_options or files.storage_options
+        _check_folder(folder, copies, paths, storage_options)
+        ids = None
+        if ids_path is not None:
+            fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
+            ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
+        stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
+        made = self.run("removal", [stage], to_copy)
+        for place in {path.rpartition("/")[0] for path in copies}:
+            remove_leftovers(place)  # of workers that were killed
+        removed = sum(task._metadata[REMOVED] for task in made)
+        self.result.add_metadata("num_duplicates_removed", removed)
+        return removed
+
+    def write_ids(self, tasks: list[FileGroupTask], path: str, storage_options: dict[str, Any] | None = None) -> None:
+        """Write which ids the records of each file have, as the id generator does."""
+        ids = IdGeneratorBase()
+        for task in tasks:
+            for file, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS], strict=True):
+                known = ids.batch_registry.get(hash_files(file), (first, stop - 1))
+                ids.batch_registry[hash_files(file)] = (min(first, known[0]), max(stop - 1, known[1]))
+                ids.next_id = max(ids.next_id, stop)
+        ids.to_disk(path, storage_options)
+
+
+def _check_folder(folder: str, copies: set[str], inputs: list[str], storage_options: dict[str, Any] | None) -> None:
+    """Raise if copies would be written over the input, or beside files that are none."""
+    if inside := [path for path in inputs if path.startswith(f"{folder}/")]:
+        raise ValueError(f"cannot write the copy of {inside[0]} to {folder}, which it is in; give another output_path")
+    fs, place = locate(folder, storage_options)
+    if kind_of(fs, place) is None:
+        return
+    if strange := [one.path for one in find_files(folder, storage_options) if one.path not in copies]:
+        raise FileExistsError(f"{folder} holds {strange[0]}, which is no copy of an input; empty the folder")
 
 
 def _place(task: FileGroupTask) -> tuple[int, ...]:

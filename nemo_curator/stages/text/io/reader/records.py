@@ -179,7 +179,7 @@ def _parse_one_by_one(
             counts.seen(1, len(line) + 1)
             try:
                 its_number = numbers.take(1) if numbers else ()
-                records.append(_parse(line))
+                records.append(parse_record(line))
                 taken += its_number
             except (*_NO_RECORD, MemoryError) as error:
                 counts.failed(error, source=where(place, number), record=line.decode(errors="replace"))
@@ -187,7 +187,7 @@ def _parse_one_by_one(
     return records, taken if numbers else None
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_record(line: bytes) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -48,9 +48,14 @@ def number_column(numbers: range | list[int]) -> pa.Array:
 
 def count_lines(lines: bytes) -> int:
     """How many whole lines are not blank."""
+    return int(np.count_nonzero(find_lines(lines)[1]))
+
+
+def find_lines(lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Where whole lines start, and which of them are not blank."""
     data = np.frombuffer(lines, np.uint8)
     starts = np.flatnonzero(data == _LINE_FEED) + 1
     starts = np.concatenate([[0], starts[:-1] if lines.endswith(b"\n") else starts]) if lines else starts
     if not _IS_SPACE[data[starts]].any():
-        return len(starts)
-    return int(np.count_nonzero(np.logical_or.reduceat(~_IS_SPACE[data], starts)))
+        return starts, np.ones(len(starts), bool)
+    return starts, np.logical_or.reduceat(~_IS_SPACE[data], starts)

@@ -31,7 +31,7 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
     "compression": ("infer", None, *COMPRESSIONS.values()),
 }
 """Settings of `pandas.DataFrame.to_json` that ask for what is done anyway."""
-_COMPRESSORS: dict[str, Callable[[], Any]] = {
+COMPRESSORS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.compressobj(wbits=31),
     "bz2": bz2.BZ2Compressor,
     "xz": lzma.LZMACompressor,
@@ -77,7 +77,7 @@ def encode(batch: DocumentBatch) -> Iterator[bytes]:
 
 
 def _compressed(pieces: Iterable[bytes], method: str) -> Iterator[bytes]:
-    compressor = _COMPRESSORS[method]()
+    compressor = COMPRESSORS[method]()
     yield from map(compressor.compress, pieces)
     yield compressor.flush()
 
