@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from nemo_curator.errors import InputError, need
 from nemo_curator.ledger import pulse
-from nemo_curator.stages.text.models.encoder import SENTENCE_LIMITS, read_model_file, transformers
+from nemo_curator.stages.text.models.encoder import (
+    SENTENCE_LIMITS,
+    read_model_file,
+    refuse_missing_folder,
+    transformers,
+)
 
 Pooling = Literal["mean_pooling", "last_token", "cls_token", "max_pooling"]
 
@@ -27,6 +33,7 @@ _POOLINGS = {
     "cls": "cls_token",
     "max": "max_pooling",
 }
+_OTHER_FORMATS = ["onnx/*", "openvino/*", "*.bin", "*.h5", "*.msgpack", "*.ot", "*.tflite"]
 _KNOWN_PARTS = {"Transformer", "Pooling", "Normalize"}
 
 
@@ -57,6 +64,7 @@ class TextEmbedder:
         batch_size: int = 1024,
         settings: dict[str, Any] | None = None,
     ):
+        refuse_missing_folder(model_identifier)
         self._torch = need("torch", extra="semantic")
         where = {"cache_dir": cache_dir, "token": hf_token, "local_files_only": True}
         self.recipe = Recipe(pooling) if pooling else read_recipe(model_identifier, **where)
@@ -65,7 +73,7 @@ class TextEmbedder:
         self._batch_size = batch_size
         try:
             model = transformers().AutoModel.from_pretrained(model_identifier, **where, **(settings or {}))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"no model {model_identifier!r} can be had; a local folder will do: {error}") from error
         self._model = model.to(self._device).eval()
 
@@ -118,6 +126,14 @@ class TextEmbedder:
         if self.recipe.pooling == "max_pooling":
             return states.masked_fill(~there, float("-inf")).amax(1)
         return states.masked_fill(~there, 0.0).sum(1) / mask.sum(1, keepdim=True)
+
+
+def fetch_model(model_identifier: str, cache_dir: str | None = None, hf_token: str | None = None) -> None:
+    """Bring a model of the hub into the cache, once on a machine. A local folder is one already."""
+    refuse_missing_folder(model_identifier)
+    if not Path(model_identifier).is_dir():
+        hub = need("huggingface_hub", extra="text")
+        hub.snapshot_download(model_identifier, cache_dir=cache_dir, token=hf_token, ignore_patterns=_OTHER_FORMATS)
 
 
 def read_recipe(model_identifier: str, **where: Any) -> Recipe:

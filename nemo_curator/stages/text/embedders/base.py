@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import StageSetupError
-from nemo_curator.models.text_embedder import TextEmbedder
+from nemo_curator.models.text_embedder import TextEmbedder, fetch_model
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.resources import Resources, one_gpu_or
 from nemo_curator.stages.text.models.tokenizer import (
@@ -115,6 +115,9 @@ class EmbeddingModelStage(ProcessingStage[DocumentBatch, DocumentBatch]):
 
     def outputs(self) -> tuple[list[str], list[str]]:
         return ["data"], [self.embedding_field]
+
+    def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
+        fetch_model(self.model_identifier, self.cache_dir, self.hf_token)
 
     def setup(self, worker_metadata: Any = None) -> None:
         self._embedder = TextEmbedder(

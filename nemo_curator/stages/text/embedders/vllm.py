@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import StageSetupError, need
-from nemo_curator.models.text_embedder import TextEmbedder
+from nemo_curator.models.text_embedder import TextEmbedder, fetch_model
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import one_gpu_or
 from nemo_curator.stages.text.embedders.base import embedding_column
@@ -65,7 +65,7 @@ class VLLMEmbeddingModelStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         return ["data"], [*(self.metadata_fields or []), self.embedding_field]
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
-        self._load_tokenizer(may_download=True)
+        fetch_model(self.model_identifier, self.cache_dir, self.hf_token)
 
     def setup(self, worker_metadata: Any = None) -> None:
         self._model = self._by_vllm() if uses_vllm() else self._by_transformers()
@@ -93,8 +93,10 @@ class VLLMEmbeddingModelStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         settings = {**_DEFAULTS, "disable_log_stats": not self.verbose, **(self.vllm_init_kwargs or {})}
         settings |= {} if self.cache_dir is None else {"download_dir": self.cache_dir}
         model = vllm.LLM(model=self.model_identifier, **settings)
-        encoder = Encoder(self._load_tokenizer(may_download=False)) if self.pretokenize else None
-        return OnVllm(vllm, model, encoder)
+        if not self.pretokenize:
+            return OnVllm(vllm, model, None)
+        tokenizer = load_tokenizer(self.model_identifier, cache_dir=self.cache_dir, hf_token=self.hf_token)
+        return OnVllm(vllm, model, Encoder(tokenizer))
 
     def _by_transformers(self) -> OnTransformers:
         missing = "vllm is not installed" if find_spec("vllm") is None else "there is no GPU for vllm"
@@ -109,11 +111,6 @@ class VLLMEmbeddingModelStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         tokenizer.setup()
         assert tokenizer._encoder is not None
         return OnTransformers(embedder, tokenizer._encoder)
-
-    def _load_tokenizer(self, may_download: bool) -> Any:
-        return load_tokenizer(
-            self.model_identifier, cache_dir=self.cache_dir, hf_token=self.hf_token, may_download=may_download
-        )
 
 
 def uses_vllm() -> bool:

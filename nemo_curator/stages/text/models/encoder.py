@@ -31,7 +31,7 @@ def load_tokenizer(
 
     Unless it may be downloaded, it has to be in the folder or in the cache.
     """
-    _refuse_missing_folder(model_identifier)
+    refuse_missing_folder(model_identifier)
     try:
         return transformers().AutoTokenizer.from_pretrained(
             model_identifier,
@@ -116,11 +116,12 @@ class Encoder:
         return self._tokenizer.encode(text, add_special_tokens=self._special, **cut)
 
 
-def _refuse_missing_folder(model_identifier: str) -> None:
+def refuse_missing_folder(model_identifier: str) -> None:
+    """Raise if what looks like a path leads to no folder."""
     # asked for a path that is not there, the hub's client tries for a minute to find a model of that name
     looks_like_path = model_identifier.startswith(("/", "./", "../", "~")) or model_identifier.count("/") > 1
     if looks_like_path and not Path(model_identifier).is_dir():
-        raise InputError(f"there is no folder {model_identifier!r} to load a tokenizer from")
+        raise InputError(f"there is no folder {model_identifier!r} to load a model from")
 
 
 def _runs(texts: list[str], at_once: int) -> Iterator[list[str]]:
