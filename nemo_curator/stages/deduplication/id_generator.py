@@ -14,9 +14,10 @@ import sqlite3
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,25 +195,7 @@ class GeneratorAddress:
 
     def ranges_of(self, files: list[str]) -> list[tuple[int, int]]:
         """The first and last id of a group, or where it is not known as one, those of each of its files."""
-        found = self._ask("find_range", self._spellings(files))
-        if found is not None:
-            return [found]
-        ranges = [self._ask("find_range", self._spellings([path])) for path in files]
-        if None in ranges:
-            raise unknown(files, self.size())
-        return ranges
-
-    def _spellings(self, files: list[str]) -> list[str]:
-        """The keys under which a group may be known: its paths may have been written in another way."""
-        ways = [files, sorted(files)]
-        for paths in (files, sorted(files)):
-            if any(map(is_remote_url, paths)):
-                ways.append([path.partition("://")[2] for path in paths])
-                continue
-            absolute = [str(local_path(path)) for path in paths]
-            relative = [os.path.relpath(path, self.folder) for path in absolute]
-            ways += [absolute, relative, [f"./{path}" for path in relative], [f"file://{path}" for path in absolute]]
-        return list(dict.fromkeys(map(hash_files, ways)))
+        return ranges_of(files, self.folder, partial(self._ask, "find_range"), self.size)
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         if self.place.startswith("file://"):
@@ -229,6 +212,37 @@ def hash_files(files: str | list[str]) -> str:
     """Stands for a group of files: for their paths as they are written, in their order."""
     paths = [files] if isinstance(files, str) else files
     return str(uuid.uuid5(uuid.NAMESPACE_URL, ";".join(map(str, paths))))
+
+
+def ranges_of(
+    files: list[str],
+    folder: str,
+    find_range: Callable[[list[str]], tuple[int, int] | None],
+    size: Callable[[], int],
+) -> list[tuple[int, int]]:
+    """The first and last id of a group, or of each of its files, as an id generator knows them.
+
+    Their paths may have been written in another way, also relative to the folder.
+    """
+    if (of_all := find_range(_spellings(files, folder))) is not None:
+        return [of_all]
+    ranges = [found for path in files if (found := find_range(_spellings([path], folder))) is not None]
+    if len(ranges) < len(files):
+        raise unknown(files, size())
+    return ranges
+
+
+def _spellings(files: list[str], folder: str) -> list[str]:
+    """The keys under which a group may be known."""
+    ways = [files, sorted(files)]
+    for paths in (files, sorted(files)):
+        if any(map(is_remote_url, paths)):
+            ways.append([path.partition("://")[2] for path in paths])
+            continue
+        absolute = [str(local_path(path)) for path in paths]
+        relative = [os.path.relpath(path, folder) for path in absolute]
+        ways += [absolute, relative, [f"./{path}" for path in relative], [f"file://{path}" for path in absolute]]
+    return list(dict.fromkeys(map(hash_files, ways)))
 
 
 def create_id_generator_actor(filepath: str | None = None, storage_options: dict[str, Any] | None = None) -> None:

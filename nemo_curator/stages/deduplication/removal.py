@@ -142,9 +142,7 @@ def _copy_lines(
     ):
         for place, lines in runs():
             bom = BOM if place == 0 and lines.startswith(BOM) else b""
-            write(bom)
-            for piece in _kept(lines.removeprefix(bom), place, parser, judge):
-                write(piece)
+            write(bom + b"".join(_kept(lines.removeprefix(bom), place, parser, judge)))
         if is_whole:
             judge.check_end()
 

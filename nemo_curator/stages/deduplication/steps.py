@@ -71,7 +71,7 @@ class InputFiles:
             block,
             self.file_extensions or get_default_file_extensions(self.input_filetype),
             self.storage_options,
-            split_by=self._split_by(),
+            split_by=self.split_by,
         )
 
     def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
@@ -80,7 +80,9 @@ class InputFiles:
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
         return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
 
-    def _split_by(self) -> Literal["byte_range", "row_groups"] | None:
+    @property
+    def split_by(self) -> Literal["byte_range", "row_groups"] | None:
+        """How large files may be cut; None where they are read whole."""
         reader = self.reader(["text"])
         if reader.needs_pandas or self.files_per_partition is not None:
             return None
