@@ -1,4 +1,4 @@
-"""k-means and the search for similar vectors beside faiss, scikit-learn and torch, on the same numbers in one run.
+"""k-means and the search for similar vectors beside faiss and scikit-learn, on the same numbers in one run.
 
     python benchmarks/semantic.py [--rows 50000] [--dimensions 384] [--clusters 500] [--steps 5]
 
@@ -14,6 +14,7 @@ import numpy as np
 from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, OnTorch
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans, nearest
 from nemo_curator.stages.deduplication.semantic.pairwise import pairwise_cosine_similarity_batched
+from nemo_curator.stages.resources import has_gpu
 
 
 def vectors(rows, dimensions, directions):
@@ -55,8 +56,8 @@ def ours(using):
 
 def clusterings():
     yield "Curator", ours(OnCpu())
-    if find_spec("torch"):
-        yield "Curator on torch (CPU)", ours(OnTorch("cpu"))
+    if has_gpu() and find_spec("torch"):
+        yield "Curator on the GPU", ours(OnTorch())
     if find_spec("faiss"):
         yield "faiss", of_faiss
     if find_spec("sklearn"):
@@ -82,10 +83,6 @@ def main():
     block = rows[:10_000]
     print(f"largest similarity to an earlier one: {len(block)} × {given.dimensions}")
     searches = [("Curator", lambda: pairwise_cosine_similarity_batched(block))]
-    if find_spec("torch"):
-        import torch
-
-        searches.append(("Curator on torch (CPU)", lambda: pairwise_cosine_similarity_batched(torch.from_numpy(block))))
     if find_spec("faiss"):
         searches.append(("faiss, to any other", lambda: similarity_of_faiss(block)))
     for name, search in searches:

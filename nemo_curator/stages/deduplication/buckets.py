@@ -67,18 +67,13 @@ def buckets_for(total_bytes: int, memory_bytes: int) -> int:
 
 def bucket_of(keys: pa.Array | pa.ChunkedArray, num_buckets: int) -> np.ndarray:
     """The bucket of each key, which depends on the key alone. Integers, text and bytes are keys; nulls share one."""
-    return (hash_keys(keys) >> np.uint64(40)).astype(np.int64) & (num_buckets - 1)
-
-
-def hash_keys(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A hash of 64 bits for each key, the same everywhere; that of nulls is 0."""
     array = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     mixed = hash_keys(array)
     if array.null_count:
         mixed[array.is_null().to_numpy(zero_copy_only=False)] = 0
-    return mixed
+    return (mixed >> np.uint64(40)).astype(np.int64) & (num_buckets - 1)
 
 
 def hash_keys(keys: pa.Array) -> np.ndarray:

@@ -23,9 +23,11 @@ from nemo_curator.stages.resources import has_gpu
 
 T = TypeVar("T")
 
-TILE_CELLS = 2**22
-"""How many products one thread holds at once."""
-TILE_ROWS = 4096
+CACHED_CELLS = 2**17
+"""How many products one thread looks for the largest of at once: they stay in its cache."""
+TILE_CELLS = 2**21
+"""How many it holds at once where it compares many with many."""
+BLOCK_ROWS = 4096
 TIE = np.float32(1e-6)
 """Products of rows of length one that differ by less are equal but for rounding."""
 
@@ -59,7 +61,7 @@ class OnCpu:
         self, vectors: np.ndarray, others: np.ndarray, bias: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         columns = np.ascontiguousarray(others.T, np.float32)
-        rows = max(min(TILE_ROWS, TILE_CELLS // max(columns.shape[1], 1)), 1)
+        rows = min(max(CACHED_CELLS // max(columns.shape[1], 1), 64), BLOCK_ROWS)
 
         def tile(start: int) -> tuple[np.ndarray, np.ndarray]:
             products = vectors[start : start + rows] @ columns
@@ -174,12 +176,12 @@ def one_thread_of_blas() -> AbstractContextManager:
 def cosines(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The cosine of each pair of rows, from 0 to 1, worked out in double precision: of equal rows it is 1."""
     found = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), TILE_ROWS):
-        one = vectors[start : start + TILE_ROWS].astype(np.float64)
-        other = others[start : start + TILE_ROWS].astype(np.float64)
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        one = vectors[start : start + BLOCK_ROWS].astype(np.float64)
+        other = others[start : start + BLOCK_ROWS].astype(np.float64)
         product = np.einsum("ij,ij->i", one, other)
         lengths = np.sqrt(np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", other, other))
-        found[start : start + TILE_ROWS] = np.clip(product / np.maximum(lengths, 1e-300), 0.0, 1.0)
+        found[start : start + BLOCK_ROWS] = np.clip(product / np.maximum(lengths, 1e-300), 0.0, 1.0)
     return found
 
 

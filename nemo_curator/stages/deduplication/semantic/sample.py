@@ -103,7 +103,7 @@ class Sample:
     def _hashes(self, ids: pa.ChunkedArray) -> np.ndarray:
         kind = ids.type
         is_key = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        hashes = hash_keys(ids if is_key else ids.cast(pa.string()))
+        hashes = hash_keys(pa.concat_arrays((ids if is_key else ids.cast(pa.string())).chunks))
         return (hashes ^ np.uint64(self.seed & 0xFFFFFFFF)) * np.uint64(0x9E3779B97F4A7C15)
 
 

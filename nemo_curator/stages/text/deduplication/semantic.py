@@ -42,7 +42,7 @@ class TextSemanticDeduplicationWorkflow:
     Each text becomes an embedding by `model_identifier`, a folder or a name in the cache of the Hugging Face hub; then
     it goes on as `SemanticDeduplicationWorkflow` tells. The ids of the duplicates are in `output_path/duplicates`,
     what stays is in `output_path/deduplicated`: with the files, columns and format of the input, unless
-    `output_fields`, `output_filetype` or `output_file_extension` ask for others. Embeddings and clusters are in `cache_path`.
+    `output_fields`, `output_filetype` or `output_file_extension` ask for others. `cache_path` gets the embeddings.
 
     Documents are named by their row numbers, or by `id_field` where another one is given; with `use_id_generator` the
     numbers of each file are written to `id_generator_state_file`, by default `output_path/semantic_id_generator.json`.
@@ -255,7 +255,7 @@ class TextSemanticDeduplicationWorkflow:
         reader = files.reader([])
         if own is not None:
             reader = type(reader)(None, dict(self.read_kwargs))
-        stages = [reader, self._filter(), self._writer()]
+        stages: list[ProcessingStage] = [reader, self._filter(), self._writer()]
         made = steps.run("removal", stages, tasks)
         removed = sum(task._metadata.get("num_removed", 0) for task in made)
         steps.result.add_metadata("num_duplicates_removed", removed)
