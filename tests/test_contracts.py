@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 import nemo_curator
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.deduplication.semantic import RankingStrategy
+from nemo_curator.stages.deduplication.semantic.clustering import KMeans
+from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
@@ -41,18 +44,27 @@ class _Iterator(DocumentIterator):
 
 
 _PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
+_EMBEDDED = {"id_field": "id", "embedding_field": "embeddings"}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
+    "AssignClustersStage": {"reader": EmbeddingReader("id", "embeddings"), "output_path": "folder"},
     "BucketSource": {"path": "folder"},
     "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
+    "ClusterWiseFilePartitioningStage": {"input_path": "folder"},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
     "DocumentSplitter": {"separator": "\n\n"},
+    "EmbeddingModelStage": {"model_identifier": "model"},
     "FastTextLabelModifier": {"label": "__label__hq"},
     "FastTextLangId": {"model_path": "lid.176.ftz"},
     "FastTextQualityFilter": lambda: {"model_path": fasttext_model()},
     "FilePartitioningStage": {"file_paths": "folder"},
+    "FitClustersStage": {
+        "reader": EmbeddingReader("id", "embeddings"),
+        "kmeans": KMeans(4),
+        "centroids_path": "centroids.npy",
+    },
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
@@ -60,21 +72,32 @@ PARAMETERS = {
     "HistogramFilter": lambda: {"cache_dir": histograms()},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
+    "KMeansReadFitWriteStage": {**_EMBEDDED, "output_path": "folder", "filetype": "parquet", "n_clusters": 4},
+    "KMeansStage": {**_EMBEDDED, "n_clusters": 4, "input_path": "in", "output_path": "out"},
     "LineFilter": {"filter_obj": WordCountFilter()},
     "LineRemover": {"patterns": ["a b", ""]},
     "MarkRejected": {"filter_obj": WordCountFilter()},
     "MegatronTokenizerWriter": {"path": "folder", "model_identifier": "model"},
     "Modify": {"modifier_fn": str.upper},
+    "PairwiseCosineSimilarityStage": {**_EMBEDDED, "output_path": "out", "ranking_strategy": RankingStrategy(["id"])},
+    "PairwiseStage": {**_EMBEDDED, "input_path": "in", "output_path": "out"},
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
+    "SentenceTransformerEmbeddingModelStage": {"model_identifier": "model"},
     "SubstringFilter": {"substring": "a", "position": "any"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
+    "VLLMEmbeddingModelStage": {"model_identifier": "model"},
+    "WithEmbedding": {"embedding_field": "embeddings"},
+    "nemo_curator.stages.deduplication.semantic.identify_duplicates.IdentifyDuplicatesStage": {
+        "output_path": "out",
+        "eps": 0.1,
+    },
 }
 """What a class needs to be built, or a function that makes it, where its defaults do not suffice.
 
@@ -96,7 +119,8 @@ def classes(base):
 
 
 def build(cls):
-    parameters = PARAMETERS.get(cls.__name__, {})
+    # two stages of the API share a name
+    parameters = PARAMETERS.get(f"{cls.__module__}.{cls.__name__}", PARAMETERS.get(cls.__name__, {}))
     return cls(**(parameters() if callable(parameters) else parameters))
 
 

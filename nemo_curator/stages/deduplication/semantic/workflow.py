@@ -25,7 +25,7 @@ from nemo_curator.stages.deduplication.semantic.output_folder import DUPLICATE_F
 from nemo_curator.stages.deduplication.semantic.pairwise import DISTANCES, Against, PairwiseStage
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import is_duplicate
-from nemo_curator.stages.deduplication.steps import Steps
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.utils.file_utils import get_all_file_paths_under, write_json_file
 from nemo_curator.utils.storage import open_bytes
 
@@ -51,7 +51,9 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
 
     Without `eps` it stops after the similarities. `output_path/eps_sweep.json` says for several how many rows would
     go, and `output_path/clusters` what was removed for what. `cache_path`, by default the `output_path`, gets
-    `kmeans_results` and `pairwise_results`. With `clear_output=False`, what an earlier run has left there is an error.
+    `kmeans_results` and `pairwise_results`. With `perform_removal`, `output_path/deduplicated` gets the input without
+    the duplicates, in the same files with all their columns. With `clear_output=False`, what an earlier run has left
+    there is an error.
     """
 
     input_path: str | list[str]
@@ -85,6 +87,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
     verbose: bool = True
     against: Against = field(default="earlier", kw_only=True)
     eps_sweep: Sequence[float] = field(default=EPS_SWEEP, kw_only=True)
+    perform_removal: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.distance_metric not in DISTANCES:
@@ -95,8 +98,8 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             check_eps(self.eps)
         for eps in self.eps_sweep:
             check_eps(eps)
-        if self.against == "kept" and self.eps is None:
-            raise ValueError("against='kept' needs eps: which rows stay depends on it")
+        if self.eps is None and (self.against == "kept" or self.perform_removal):
+            raise ValueError("against='kept' and perform_removal need eps, which says what a duplicate is")
         self._ranking = self.ranking_strategy or ranking_for(
             self.which_to_keep, DISTANCES[self.distance_metric], self.id_field, self.random_state
         )
@@ -138,12 +141,15 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             rejected_path,
             memory_limit,
         )
-        return self.run_steps(steps, kmeans_executor, pairwise_executor or kmeans_executor)
+        self.run_steps(steps, kmeans_executor, pairwise_executor or kmeans_executor)
+        if self.perform_removal:
+            self._remove(steps)
+        return steps.result
 
     def run_steps(
         self, steps: Steps, kmeans_executor: BaseExecutor | None, pairwise_executor: BaseExecutor | None
-    ) -> WorkflowRunResult:
-        """Run as a part of another workflow."""
+    ) -> None:
+        """Run the steps, without removal; also as a part of another workflow."""
         if steps.checkpoint_path is None:  # what an earlier run has found is not to be taken for what this one finds
             take_over(self.duplicates_path, DUPLICATE_FILES, self._mode, self._storage_options)
             take_over(f"{self.output_path}/{CLUSTERS_SUBDIR}", TABLE_FILES, self._mode, self._storage_options)
@@ -153,7 +159,24 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             steps.result.add_metadata("eps_sweep", self._sweep())
         duplicates = 0 if self.eps is None else sum(task._metadata["num_removed"] for task in made)
         steps.result.add_metadata("num_duplicates", duplicates)
-        return steps.result
+
+    def _remove(self, steps: Steps) -> None:
+        files = InputFiles(
+            self.input_path,
+            self.input_filetype,
+            file_extensions=self.input_file_extensions,
+            read_kwargs=self.read_kwargs,
+        )
+        steps.remove(
+            files,
+            steps.find_files(files),
+            self.duplicates_path,
+            self.output_path,
+            id_field=self.id_field,
+            ids_field="id",
+            ids_storage_options=self._storage_options,
+            storage_options=self._storage_options,
+        )
 
     @property
     def _mode(self) -> Literal["overwrite", "error"]:

@@ -116,6 +116,30 @@ def test_which_row_stays_can_be_chosen(tmp_path):
         assert ids_in(tmp_path / name / "duplicates") == wanted
 
 
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_removal_copies_the_input_without_the_duplicates(tmp_path, kind):
+    vectors = blobs()
+    folder = write(tmp_path / "in", vectors, note=[f"n{row}" for row in range(len(vectors))])
+    if kind == "jsonl":
+        for path in list((tmp_path / "in").iterdir()):
+            rows = pq.read_table(path).to_pylist()
+            path.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            path.unlink()
+    workflow = SemanticDeduplicationWorkflow(
+        folder, str(tmp_path / "out"), n_clusters=4, eps=0.0001, input_filetype=kind, perform_removal=True
+    )
+    assert workflow.run(HERE).metadata["num_duplicates_removed"] == 10
+    gone = ids_in(tmp_path / "out" / "duplicates")
+    copies = sorted((tmp_path / "out" / "deduplicated").iterdir())
+    assert [path.name for path in copies] == [f"{number}.{kind}" for number in range(3)]
+    if kind == "parquet":
+        rows = [row for path in copies for row in pq.read_table(path).to_pylist()]
+    else:
+        rows = [json.loads(line) for path in copies for line in path.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [number for number in range(130) if number not in gone]
+    assert all(row["note"] == f"n{row['id']}" for row in rows)
+
+
 def test_a_chain_is_not_removed_as_a_whole_against_kept(tmp_path):
     folder = write(tmp_path / "in", around(np.arange(20) * 5))
     eps = 1 - np.cos(np.deg2rad(5.01))
@@ -141,6 +165,7 @@ def test_failed_rows_fail_the_run_unless_they_are_allowed(tmp_path):
         ({"fit_data_fraction": 0.0}, "fit_data_fraction"),
         ({"eps": 2}, "eps"),
         ({"against": "kept"}, "eps"),
+        ({"perform_removal": True}, "eps"),
         ({"init": "x"}, "init"),
     ],
 )
