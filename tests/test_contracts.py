@@ -20,6 +20,7 @@ from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
+from nemo_curator.stages.text.io.reader import JsonlReaderStage
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
@@ -51,6 +52,7 @@ PARAMETERS = {
     "BucketSource": {"path": "folder"},
     "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
     "ClusterWiseFilePartitioningStage": {"input_path": "folder"},
+    "CountRecords": {"reader": JsonlReaderStage()},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
@@ -84,10 +86,12 @@ PARAMETERS = {
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
+    "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "SentenceTransformerEmbeddingModelStage": {"model_identifier": "model"},
     "SubstringFilter": {"substring": "a", "position": "any"},
+    "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},

@@ -14,10 +14,9 @@ import sqlite3
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +194,11 @@ class GeneratorAddress:
 
     def ranges_of(self, files: list[str]) -> list[tuple[int, int]]:
         """The first and last id of a group, or where it is not known as one, those of each of its files."""
-        return ranges_of(files, self.folder, partial(self._ask, "find_range"), self.size)
+        return ranges_of(files, self.folder, self)
+
+    def find_range(self, keys: list[str]) -> tuple[int, int] | None:
+        """The ids of the first of these groups that is known."""
+        return self._ask("find_range", keys)
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         if self.place.startswith("file://"):
@@ -205,7 +208,16 @@ class GeneratorAddress:
         if not ray.is_initialized():
             ray.init(address=self.place, log_to_driver=False)
         actor = ray.get_actor(CURATOR_ID_GENERATOR_ACTOR_NAME, namespace=CURATOR_ID_GENERATOR_ACTOR_NAME)
-        return ray.get(getattr(actor, method).remote(*arguments))
+        return call(actor, method, *arguments)
+
+
+def call(generator: Any, method: str, *arguments: Any) -> Any:
+    """Ask an id generator, which may be an actor."""
+    if isinstance(generator, IdGeneratorBase | LocalIdGenerator):
+        return getattr(generator, method)(*arguments)
+    import ray
+
+    return ray.get(getattr(generator, method).remote(*arguments))
 
 
 def hash_files(files: str | list[str]) -> str:
@@ -214,22 +226,17 @@ def hash_files(files: str | list[str]) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, ";".join(map(str, paths))))
 
 
-def ranges_of(
-    files: list[str],
-    folder: str,
-    find_range: Callable[[list[str]], tuple[int, int] | None],
-    size: Callable[[], int],
-) -> list[tuple[int, int]]:
+def ranges_of(files: list[str], folder: str, generator: Any) -> list[tuple[int, int]]:
     """The first and last id of a group, or of each of its files, as an id generator knows them.
 
     Their paths may have been written in another way, also relative to the folder.
     """
-    if (of_all := find_range(_spellings(files, folder))) is not None:
+    if (of_all := generator.find_range(_spellings(files, folder))) is not None:
         return [of_all]
-    ranges = [found for path in files if (found := find_range(_spellings([path], folder))) is not None]
-    if len(ranges) < len(files):
-        raise unknown(files, size())
-    return ranges
+    found = [generator.find_range(_spellings([path], folder)) for path in files]
+    if None in found:
+        raise unknown(files, generator.size())
+    return found
 
 
 def _spellings(files: list[str], folder: str) -> list[str]:

@@ -22,7 +22,7 @@ from nemo_curator.stages.file_partitioning import common_folder
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.jsonl import BOM
 from nemo_curator.stages.text.io.reader.lines import long_line, read_lines
-from nemo_curator.stages.text.io.reader.parquet import BUFFER_BYTES, DAMAGE, promised_rows, rows_at_once
+from nemo_curator.stages.text.io.reader.parquet import BUFFER_BYTES, DAMAGE, promised_rows
 from nemo_curator.stages.text.io.reader.records import column_of, parse_record
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS, find_lines, row_numbers_of
 from nemo_curator.stages.text.io.writer.base import absolute
@@ -226,20 +226,23 @@ def _copy_rows(
             being_written(name, storage_options) as target,
             pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in _batches(file, path, promised):
+            for batch in _batches(reader, file, source, path, promised):
                 is_removed = judge.next(batch.num_rows, None if id_field is None else batch.column(id_field))
                 judge.count(is_removed)
                 for kept in _without(batch, is_removed):
                     writer.write_batch(kept, row_group_size=max(most, 1))
 
 
-def _batches(file: pq.ParquetFile, path: str, promised: int) -> Iterator[pa.RecordBatch]:
+def _batches(
+    reader: ParquetReaderStage, file: pq.ParquetFile, source: Any, path: str, promised: int
+) -> Iterator[pa.RecordBatch]:
     read = 0
     try:
-        for batch in file.iter_batches(rows_at_once(file.metadata)):
-            read += batch.num_rows
-            counts.seen(batch.num_rows, batch.nbytes)
-            yield batch
+        for group in range(file.num_row_groups):
+            for batch in reader.scan(file, source, group):
+                read += batch.num_rows
+                counts.seen(batch.num_rows, batch.nbytes)
+                yield batch
         if read < promised:
             raise InputError(f"{promised} rows should be here by the footer of the file; found {read}")
     except StorageError:
@@ -301,10 +304,11 @@ def whole_files(tasks: list[FileGroupTask], root: str) -> list[FileGroupTask]:
     return made
 
 
-def root_of(input_path: str | list[str] | None, paths: list[str]) -> str:
+def root_of(input_path: str | list[str] | None, paths: list[str], storage_options: dict[str, Any] | None = None) -> str:
     """The folder that the names of copies are seen from: the input folder, or the one that the files share."""
     given = [] if input_path is None else [input_path] if isinstance(input_path, str) else input_path
-    folders = [absolute(str(path)) for path in given]
+    places = [(str(path), locate(str(path), storage_options)) for path in given]
+    folders = [fs.unstrip_protocol(place) if is_remote_url(path) else place for path, (fs, place) in places]
     if not folders or not all(any(path.startswith(f"{folder}/") for folder in folders) for path in paths):
         folders = [path.rpartition("/")[0] for path in paths]
     return common_folder(folders)

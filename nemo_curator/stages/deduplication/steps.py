@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
@@ -13,7 +17,7 @@ from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
 from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
@@ -22,17 +26,21 @@ from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
-from nemo_curator.utils.find_files import find_files
-from nemo_curator.utils.storage import kind_of, locate
-from nemo_curator.utils.whole_files import remove_leftovers
+from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.whole_files import put, remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
     from nemo_curator.ledger.checkpoint import OnChange
 
+logger = logging.getLogger(__name__)
+
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+BEFORE = "before.json"
+"""In the checkpoint of a step: what the steps before it had made when it began."""
 DEDUPLICATED = "deduplicated"
 """The folder, in that of the output, of the data set without duplicates."""
 RECORDS = "records"
@@ -127,6 +135,7 @@ class Steps:
             )
         self.result = WorkflowRunResult(self.workflow)
         self._start = time.perf_counter()
+        self._made: list[list[Any]] = []
 
     def run(
         self,
@@ -147,7 +156,7 @@ class Steps:
             made = pipeline.run(
                 executor or self.executor,
                 tasks,
-                _within(self.checkpoint_path, name),
+                self._checkpoint(name),
                 max_failed_fraction=most,
                 on_change=self.on_change,
                 rejected_path=_within(self.rejected_path, name),
@@ -158,12 +167,34 @@ class Steps:
             self.result.add_run(name, pipeline.last_run)
             self.result.extend_metadata({f"{name}_time": end - start, "total_time": end - self._start})
         self.result.add_pipeline_tasks(name, made)
+        self._note_made(name)
         return made
+
+    def _checkpoint(self, name: str) -> str | None:
+        """The folder in the checkpoint of a step. What is there is forgotten if a step before made something anew."""
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return None
+        fs, place = locate(folder)
+        before = json.dumps(self._made).encode()
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+            delete_dir(folder)
+        put(fs, f"{place}/{BEFORE}", before)
+        return folder
+
+    def _note_made(self, name: str) -> None:
+        """Note what tells whether a step has made anything since: the sizes of its records."""
+        if (folder := _within(self.checkpoint_path, name)) is not None:
+            found = with_sizes(find_files(folder, recurse=False))
+            records = [(one.path.rpartition("/")[2], one.size) for one in found]
+            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""
         if initial_tasks is None:
             return self.run("input_filegroups", [files.find()])
+        if files.input_path is not None:
+            logger.warning("%s: initial_tasks are given, so input_path is not looked at", self.workflow)
         tasks = [task for task in initial_tasks if isinstance(task, FileGroupTask)]
         if strange := [task for task in initial_tasks if not isinstance(task, FileGroupTask)]:
             raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
@@ -191,6 +222,28 @@ class Steps:
             task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
         return counted
 
+    def look_up_ids(self, files: InputFiles, tasks: list[FileGroupTask], known: IdGeneratorBase) -> list[FileGroupTask]:
+        """Give every record the id that an id generator gave it: by the group of files it is in, or by its file.
+
+        The records of files that are read in parts are counted.
+        """
+        are_whole = not any(task.reader_config for task in tasks)
+        made = [copy.copy(task) for task in tasks]
+        if not are_whole:
+            made = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        numbered: dict[str, range] = {}
+        for task in sorted(made, key=lambda task: (str(task.data[0]), *_place(task))):
+            paths = list(map(str, task.data))
+            ids = [range(first, last + 1) for first, last in ranges_of(paths, str(Path.cwd()), known)]
+            if task.reader_config:
+                of_file = numbered.get(paths[0], ids[0])
+                stop = of_file.start + task._metadata[RECORDS][0]
+                ids, numbered[paths[0]] = [range(of_file.start, stop)], range(stop, of_file.stop)
+            task._metadata = {**task._metadata, ROW_NUMBERS: [[some.start, some.stop] for some in ids]}
+        if wrong := [path for path, left in numbered.items() if left.start != left.stop]:
+            raise InputError(f"{wrong[0]} has another number of records than when it got its ids: it has changed")
+        return made
+
     def remove(
         self,
         files: InputFiles,
@@ -209,7 +262,7 @@ class Steps:
         which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
         """
         paths = [str(path) for task in tasks for path in task.data]
-        to_copy = whole_files(tasks, root_of(files.input_path, paths))
+        to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
         folder = f"{absolute(output_path)}/{DEDUPLICATED}"
         copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         storage_options = storage_options or files.storage_options
@@ -218,6 +271,8 @@ class Steps:
         if ids_path is not None:
             fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
             ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
+            if self.memory_limit is not None:
+                ids.most_bytes = min(ids.most_bytes, parse_bytes_string_to_int(self.memory_limit) // 16)
         stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
         made = self.run("removal", [stage], to_copy)
         for place in {path.rpartition("/")[0] for path in copies}:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -26,11 +27,11 @@ def write_ids(folder, ids, name="_curator_dedup_id", parts=2):
     return str(folder)
 
 
-def remove(files, tmp_path, ids, workers=0, initial_tasks=None, id_field=None, ids_name=None, **settings):
+def remove(files, tmp_path, ids, workers=0, id_field=None, **settings):
     """Remove, and return the steps and what is in the folder of the copies."""
-    steps = Steps("test", LocalExecutor(num_workers=workers), **settings)
-    tasks = steps.find_files(files, initial_tasks) if id_field else steps.number_rows(files, initial_tasks)
-    path = None if ids is None else write_ids(tmp_path / "ids", ids, ids_name or id_field or "_curator_dedup_id")
+    steps = Steps("test", settings.pop("executor", LocalExecutor(num_workers=workers)), **settings)
+    tasks = steps.find_files(files) if id_field else steps.number_rows(files)
+    path = None if ids is None else write_ids(tmp_path / "ids", ids, id_field or "_curator_dedup_id")
     removed = steps.remove(files, tasks, path, str(tmp_path / "out"), id_field=id_field)
     folder = tmp_path / "out" / "deduplicated"
     [account] = steps.result.runs["removal"].stages
@@ -130,12 +131,12 @@ def test_without_ids_all_is_copied(lines, tmp_path):
 
 def test_copies_are_written_behind_urls(tmp_path):
     fs = fsspec.filesystem("memory")
-    fs.pipe_file("/removal/in/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
+    fs.pipe_file("/removal/in/x/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
     steps = Steps("test", LocalExecutor(num_workers=0))
     files = InputFiles("memory://removal/in", "jsonl")
     tasks = steps.number_rows(files)
     assert steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), "memory://removal/out") == 1
-    assert fs.cat_file("/removal/out/deduplicated/a.jsonl") == b'{"a": 2}\n'
+    assert fs.cat_file("/removal/out/deduplicated/x/a.jsonl") == b'{"a": 2}\n'
 
 
 def test_a_file_that_changed_after_it_was_numbered_is_not_copied(lines, tmp_path):
@@ -156,6 +157,38 @@ def test_a_damaged_file_is_copied_up_to_the_damage(tmp_path):
         remove(files, tmp_path, [1])
     [copy] = (tmp_path / "out" / "deduplicated").iterdir()
     assert gzip.decompress(copy.read_bytes()).startswith(b'{"a": 0}\n{"a": 2}\n')
+
+
+def test_copies_stay_when_a_workflow_goes_on_and_are_made_anew_when_rows_have_other_numbers(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        (tmp_path / "in" / f"{name}.jsonl").write_text(f'{{"is": "{name}0"}}\n{{"is": "{name}1"}}\n')
+    files = InputFiles(str(tmp_path / "in"), "jsonl", files_per_partition=1)
+    settings = {"checkpoint_path": tmp_path / "checkpoint", "on_change": "redo"}
+    _, before = remove(files, tmp_path, [1, 4], **settings)
+    times = {name: path.stat().st_mtime_ns for name, path in before.items()}
+    shutil.rmtree(tmp_path / "ids")
+    _, after = remove(files, tmp_path, [1, 4], **settings)
+    assert {name: path.stat().st_mtime_ns for name, path in after.items()} == times
+    assert after["c.jsonl"].read_text() == '{"is": "c1"}\n'
+    shutil.rmtree(tmp_path / "ids")
+    (tmp_path / "in" / "a.jsonl").write_text('{"is": "a0"}\n')
+    _, after = remove(files, tmp_path, [1, 4], **settings)
+    assert after["b.jsonl"].read_text() == '{"is": "b1"}\n'
+    assert after["c.jsonl"].read_text() == '{"is": "c0"}\n'
+
+
+@pytest.mark.ray
+def test_rows_are_numbered_and_removed_on_ray_as_here(lines, tmp_path, ray_cluster):
+    from nemo_curator.backends.ray_data import RayDataExecutor
+
+    (tmp_path / "here").mkdir()
+    _, here = remove(lines, tmp_path / "here", [1, 4, 6], max_failed_fraction=1.0)
+    (tmp_path / "ray").mkdir()
+    _, on_ray = remove(lines, tmp_path / "ray", [1, 4, 6], executor=RayDataExecutor(), max_failed_fraction=1.0)
+    assert {name: path.read_bytes() for name, path in on_ray.items()} == {
+        name: path.read_bytes() for name, path in here.items()
+    }
 
 
 def test_copies_are_not_put_beside_other_files_nor_over_the_input(lines, tmp_path):

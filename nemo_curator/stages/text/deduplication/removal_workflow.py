@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, ranges_of
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.deduplication.removal import TextDuplicatesRemovalStage
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
-from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
 from nemo_curator.stages.text.io.writer.base import BaseWriter
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -117,23 +114,23 @@ class TextDuplicatesRemovalWorkflow(WorkflowBase):
                 logger.warning("input_task_limit: %s of %s initial_tasks are left out", len(tasks), len(initial_tasks))
         if self.id_generator_path is not None:
             known = IdGeneratorBase.from_disk(self.id_generator_path, self.id_generator_storage_options)
-            tasks = [copy.copy(task) for task in tasks]
-            for task in tasks:
-                ids = ranges_of(list(map(str, task.data)), str(Path.cwd()), known.find_range, known.size)
-                task._metadata = {**task._metadata, ROW_NUMBERS: [[first, last + 1] for first, last in ids]}
+            tasks = steps.look_up_ids(self._files, tasks, known)
         return tasks
 
     def _source(self) -> FilePartitioningStage:
-        files = InputFiles(input_filetype=self.input_filetype, read_kwargs=self.input_kwargs)
         return FilePartitioningStage(
             self.input_path or [],
             self.input_files_per_partition,
             self.input_blocksize,
             self.input_file_extensions or get_default_file_extensions(self.input_filetype),
-            files.storage_options,
+            self._files.storage_options,
             self.input_task_limit,
-            split_by=files.split_by if self.id_generator_path is None else None,  # ids are known by whole files
+            split_by=self._files.split_by,
         )
+
+    @property
+    def _files(self) -> InputFiles:
+        return InputFiles(input_filetype=self.input_filetype, read_kwargs=self.input_kwargs)
 
     def _reader(self) -> JsonlReaderStage | ParquetReaderStage:
         kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage

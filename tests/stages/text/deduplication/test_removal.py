@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -66,8 +67,10 @@ def test_settings_that_would_change_what_is_removed_are_refused(tmp_path):
         TextDuplicatesRemovalStage("ids", read_kwargs={"filters": []})
 
 
-@pytest.mark.parametrize("grouping", [{}, {"input_files_per_partition": 2}, {"input_blocksize": 600}])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("grouping", "workers"),
+    [({}, 0), ({"input_files_per_partition": 2}, 2), ({"input_blocksize": 900}, 0), ({"input_blocksize": 400}, 0)],
+)
 def test_the_ids_of_a_workflow_are_given_again_however_the_files_are_grouped(documents, tmp_path, grouping, workers):
     steps, files = Steps("find", HERE), InputFiles(documents, "jsonl", blocksize=700)
     tasks = steps.number_rows(files)
@@ -87,6 +90,7 @@ def test_the_ids_of_a_workflow_are_given_again_however_the_files_are_grouped(doc
     assert result.workflow_name == "text_duplicates_removal"
     assert result.metadata["num_duplicates_removed"] == 3
     assert result.runs["removal"].dropped() == {"DuplicatesRemovalStage": 3}
+    assert ("row_numbers" in result.runs) == (grouping == {"input_blocksize": 400})
     assert len(result.pipeline_tasks["removal"]) == len(list((tmp_path / "out").iterdir()))
     assert CURATOR_DEDUP_ID_STR not in pq.read_table(tmp_path / "out").column_names
 
@@ -147,9 +151,39 @@ def test_files_that_got_no_ids_are_named(documents, tmp_path):
         workflow.run(HERE)
 
 
+def test_a_file_that_has_changed_since_it_got_its_ids_is_refused(documents, tmp_path):
+    steps, files = Steps("find", HERE), InputFiles(documents, "jsonl")
+    steps.write_ids(steps.number_rows(files), str(tmp_path / "ids.json"))
+    with Path(documents, "0.jsonl").open("a") as file:
+        file.write('\n{"id": "more"}')
+    workflow = TextDuplicatesRemovalWorkflow(
+        documents,
+        ids_at(tmp_path / "ids", **{CURATOR_DEDUP_ID_STR: [1]}),
+        str(tmp_path / "out"),
+        input_filetype="jsonl",
+        input_blocksize=400,
+        id_generator_path=str(tmp_path / "ids.json"),
+    )
+    with pytest.raises(InputError, match=r"0\.jsonl has another number of records than when it got its ids"):
+        workflow.run(HERE)
+
+
 def test_the_stage_says_in_a_pipeline_what_it_dropped(documents, tmp_path):
     stage = TextDuplicatesRemovalStage(ids_at(tmp_path / "ids", id=["0-1"]), "id")
     pipeline = Pipeline("remove", stages=[JsonlReader(documents), stage])
     batches = pipeline.run(HERE)
     assert sum(batch.num_items for batch in batches) == 59
     assert pipeline.last_run.dropped() == {"DuplicatesRemovalStage": 1}
+
+
+@pytest.mark.ray
+def test_a_list_of_ids_is_removed_on_ray_as_here(documents, tmp_path, ray_cluster):
+    from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
+
+    ids = ids_at(tmp_path / "ids", id=["0-1", "2-3"])
+    for name, executor in (("here", HERE), ("ray", RayActorPoolExecutor())):
+        workflow = TextDuplicatesRemovalWorkflow(
+            documents, ids, str(tmp_path / name), input_filetype="jsonl", id_field="id"
+        )
+        assert workflow.run(executor).metadata["num_duplicates_removed"] == 2
+    assert texts_in(tmp_path / "ray") == texts_in(tmp_path / "here")

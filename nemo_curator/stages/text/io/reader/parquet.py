@@ -178,7 +178,7 @@ class ParquetReaderStage(BaseFileReader):
                 yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted, numbers)
                 for group in range(file.num_row_groups) if row_groups is None else row_groups:
                     place, start = f"{path}, row group {group}", read
-                    for batch in self._scan(file, source, group, names):
+                    for batch in self.scan(file, source, group, names):
                         table = _without_nonsense(_table(batch, wanted, numbers), path, read)
                         counts.seen(batch.num_rows, batch.nbytes)
                         read += batch.num_rows
@@ -197,7 +197,10 @@ class ParquetReaderStage(BaseFileReader):
         if read < promised and not self.read_kwargs.get("filters"):
             raise InputError(f"{promised} rows should be here by the footer of the file; found {read}")
 
-    def _scan(self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def scan(
+        self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a row group, as many at once as fit into little memory."""
         rows = rows_at_once(file.metadata)
         filters = self.read_kwargs.get("filters")
         if filters is None:
