@@ -37,8 +37,9 @@ from nemo_curator.utils.whole_files import put, remove_leftovers
 L2_DIST_TO_CENT_COL, COSINE_DIST_TO_CENT_COL = "l2_dist_to_cent", "cosine_dist_to_cent"
 CENTROIDS = "kmeans_centroids.npy"
 
-GROUP_BYTES = 2**27
-"""Small files are read together up to this size: each group writes a file into every cluster it has rows of."""
+MEMORY_BYTES = 2**30
+"""About how much of the data a task may hold in memory. An eighth of it is how much is read together: each such group
+of rows writes a file into every cluster it has rows of."""
 
 Init = Literal["k-means||", "k-means++", "random"] | np.ndarray
 
@@ -52,7 +53,8 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
     a sample; with `fit_data_fraction`, from that share of the files. They are kept as `kmeans_centroids.npy` in
     `cache_path`, or as `_kmeans_centroids.npy` beside the clusters. A row without a usable embedding or id fails
     alone. `init` may be an array of centres. What an earlier run has left there is replaced; `mode="error"` refuses to.
-    `embedding_dim` and `max_samples_per_batch` have no effect: memory is bounded without them.
+    `memory_bytes` is about how much of the data a task holds; `embedding_dim` and `max_samples_per_batch` have no
+    effect.
     """
 
     n_clusters: int
@@ -78,6 +80,7 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
     cache_path: str | None = None
     name: str = "KMeansStage"
     mode: Mode = field(default="overwrite", kw_only=True)
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -111,6 +114,7 @@ class KMeansStage(CompositeStage[EmptyTask, FileGroupTask]):
             fit_data_fraction=self.fit_data_fraction,
             cache_path=self.cache_path,
             mode=self.mode,
+            memory_bytes=self.memory_bytes,
         )
 
 
@@ -142,6 +146,7 @@ class KMeansReadFitWriteStage(CompositeStage[FileGroupTask, FileGroupTask]):
     cache_path: str | None = None
     name: str = "KMeansReadFitWriteStage"
     mode: Mode = field(default="overwrite", kw_only=True)
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -167,8 +172,10 @@ class KMeansReadFitWriteStage(CompositeStage[FileGroupTask, FileGroupTask]):
             self.oversampling_factor,
         )
         centroids = f"{self.cache_path}/{CENTROIDS}" if self.cache_path else f"{self.output_path}/_{CENTROIDS}"
-        fit = FitClustersStage(reader, kmeans, centroids, self.fit_data_fraction, settings.get("storage_options"))
-        return [fit, AssignClustersStage(reader, self.output_path, settings, self.mode)]
+        memory = self.memory_bytes
+        storage = settings.get("storage_options")
+        fit = FitClustersStage(reader, kmeans, centroids, self.fit_data_fraction, storage, memory_bytes=memory)
+        return [fit, AssignClustersStage(reader, self.output_path, settings, self.mode, memory_bytes=memory)]
 
 
 @dataclass
@@ -184,6 +191,7 @@ class FitClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     fit_data_fraction: float | None = None
     storage_options: dict[str, Any] | None = None
     name: str = "fit_clusters"
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     is_barrier = True
 
@@ -198,7 +206,7 @@ class FitClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     def process_batch(self, tasks: list[FileGroupTask]) -> list[FileGroupTask]:
         self.reader.check_columns(tasks[0])
         paths = [path for task in tasks for path in task.data]
-        sample = Sample(self.reader, self.kmeans.n_clusters, self.kmeans.random_state)
+        sample = Sample(self.reader, self.kmeans.n_clusters, self.kmeans.random_state, self.memory_bytes // 4)
         with self._time_metric("kmeans_read_time"):
             vectors = sample.draw(paths, self.fit_data_fraction)
         with self._time_metric("kmeans_fit_time"):
@@ -206,7 +214,8 @@ class FitClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         path = absolute(self.centroids_path)
         _save(centres, path, self.storage_options)
         sized = with_sizes([Found(one, None, "") for one in paths], self.reader.read_kwargs.get("storage_options"))
-        groups = pack([(one.path, GROUP_BYTES if one.size is None else one.size) for one in sized], GROUP_BYTES)
+        most = self.memory_bytes // 8
+        groups = pack([(one.path, most if one.size is None else one.size) for one in sized], most)
         return [
             FileGroupTask(tasks[0].dataset_name, group, _metadata={"centroids": path, "source_files": list(group)})
             for group in groups
@@ -222,6 +231,7 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     write_kwargs: dict[str, Any] = field(default_factory=dict)
     mode: Mode = "overwrite"
     name: str = "assign_clusters"
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     _folder = ""
 
@@ -256,7 +266,7 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         """The rows of a task, together as far as that stays within some memory."""
         held: list[Embedded] = []
         for found in self.reader.read(task, dimensions):
-            if held and sum(one.vectors.nbytes for one in held) + found.vectors.nbytes > GROUP_BYTES:
+            if held and sum(one.vectors.nbytes for one in held) + found.vectors.nbytes > self.memory_bytes // 8:
                 yield _together(held)
                 held = []
             held.append(found)

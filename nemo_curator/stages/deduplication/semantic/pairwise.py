@@ -20,6 +20,7 @@ from nemo_curator.stages.deduplication.semantic.embeddings import Lists
 from nemo_curator.stages.deduplication.semantic.kmeans import (
     COSINE_DIST_TO_CENT_COL,
     L2_DIST_TO_CENT_COL,
+    MEMORY_BYTES,
     write_table,
 )
 from nemo_curator.stages.deduplication.semantic.output_folder import PAIRWISE_FILES, TABLE_FILES, Mode, take_over
@@ -34,8 +35,6 @@ from nemo_curator.utils.file_utils import check_disallowed_kwargs, refuse_to_emp
 from nemo_curator.utils.storage import open_bytes
 from nemo_curator.utils.whole_files import remove_leftovers
 
-HELD_BYTES = 2**29
-"""A cluster whose embeddings are larger is put into a file, and parts of it are in memory."""
 DISTANCES = {"cosine": COSINE_DIST_TO_CENT_COL, "l2": L2_DIST_TO_CENT_COL}
 
 _ROW = "_curator_row"
@@ -68,6 +67,7 @@ class PairwiseStage(CompositeStage[EmptyTask, FileGroupTask]):
     the centre ("hard"), or nearer to it ("easy"), by `sim_metric` "cosine" or "l2", or "random" ones; a
     `ranking_strategy` replaces that. `embedding_dim` has no effect.
 
+    A cluster whose embeddings take more than half of `memory_bytes` is put into a file, and parts of it are in memory.
     With `eps` and `clusters_path`, the table of clusters is written there. `against="kept"` compares rows only with
     those that stay at this `eps`: then nothing is removed for the sake of what is removed itself.
     """
@@ -91,6 +91,7 @@ class PairwiseStage(CompositeStage[EmptyTask, FileGroupTask]):
     clusters_path: str | None = field(default=None, kw_only=True)
     clusters_kwargs: dict[str, Any] | None = field(default=None, kw_only=True)
     mode: Mode = field(default="overwrite", kw_only=True)
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -115,6 +116,7 @@ class PairwiseStage(CompositeStage[EmptyTask, FileGroupTask]):
             clusters_path=self.clusters_path,
             clusters_kwargs=self.clusters_kwargs,
             mode=self.mode,
+            memory_bytes=self.memory_bytes,
         )
         options = (self.read_kwargs or {}).get("storage_options")
         return [ClusterWiseFilePartitioningStage(self.input_path, options), similar]
@@ -143,6 +145,7 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
     clusters_path: str | None = field(default=None, kw_only=True)
     clusters_kwargs: dict[str, Any] | None = field(default=None, kw_only=True)
     mode: Mode = field(default="overwrite", kw_only=True)
+    memory_bytes: int = field(default=MEMORY_BYTES, kw_only=True)
 
     _folder = ""
 
@@ -208,7 +211,7 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
             rows = lists.matrix(np.arange(len(lists.lengths)), int(lists.lengths[0]))
             if vectors is None:
                 shape = (len(order), rows.shape[1])
-                is_large = 4 * shape[0] * shape[1] > HELD_BYTES
+                is_large = 4 * shape[0] * shape[1] > self.memory_bytes // 2
                 vectors = np.memmap(file, np.float32, "w+", shape=shape) if is_large else np.empty(shape, np.float32)
             vectors[places[done : done + len(rows)]] = rows
             done += len(rows)

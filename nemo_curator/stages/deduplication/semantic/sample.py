@@ -20,7 +20,8 @@ from nemo_curator.utils.storage import open_bytes
 ROWS_OF_A_CLUSTER = 256
 """More vectors for each cluster move the centres by less than another start does."""
 LEAST_ROWS = 100_000
-MOST_BYTES = 2**29
+MOST_BYTES = 2**28
+"""How large a sample may be. While it is drawn it takes four times that."""
 MOST_FILES = 1000
 READ_FOR_EACH = 4
 """How many rows are read for one that is taken."""
@@ -36,34 +37,34 @@ class Sample:
     reader: EmbeddingReader
     n_clusters: int
     seed: int
+    most_bytes: int = MOST_BYTES
 
     def draw(self, paths: list[str], fraction: float | None) -> np.ndarray:
         """The vectors, in the order of the hashes of their ids. `fraction` is of the files, chosen at random."""
         if fraction is not None:
             number = max(round(fraction * len(paths)), 1)
             paths = sorted(random.Random(self.seed).sample(paths, number))
-        vectors, hashes, most = np.empty((0, 0), np.float32), np.empty(0, np.uint64), LEAST_ROWS
-        problem = "they have no rows"
+        held: list[tuple[np.ndarray, np.ndarray]] = []
+        rows, most = 0, LEAST_ROWS
         scratch = StageCount("sample")  # the rows are read again, and counted then
         with counting(scratch):
             for found in self._parts(paths):
-                if not vectors.size and len(found.vectors):
-                    vectors = np.empty((0, found.vectors.shape[1]), np.float32)
-                    most = self._most(found.vectors.shape[1])
-                if vectors.shape[1:] != found.vectors.shape[1:] or not len(found.vectors):
+                if not len(found.vectors) or (held and held[0][0].shape[1] != found.vectors.shape[1]):
                     continue
-                vectors = np.concatenate([vectors, found.vectors])
-                hashes = np.concatenate([hashes, self._hashes(found.columns[self.reader.id_field])])
-                if len(hashes) > 2 * most:
-                    vectors, hashes = _smallest(vectors, hashes, most)
-        if not len(vectors):
-            problem = str(scratch.failures[0]) if scratch.failures else problem
+                most = self._most(found.vectors.shape[1])
+                held.append((found.vectors, self._hashes(found.columns[self.reader.id_field])))
+                rows += len(found.vectors)
+                if rows > 2 * most:
+                    held = [_smallest(held, most)]
+                    rows = most
+        if not held:
+            problem = str(scratch.failures[0]) if scratch.failures else "they have no rows"
             raise InputError(f"no row of {len(paths)} files has a usable {self.reader.embedding_field}: {problem}")
-        return _smallest(vectors, hashes, most)[0]
+        return _smallest(held, most)[0]
 
     def _most(self, dimensions: int) -> int:
         rows = max(ROWS_OF_A_CLUSTER * self.n_clusters, LEAST_ROWS)
-        return max(min(rows, MOST_BYTES // (4 * max(dimensions, 1))), self.n_clusters)
+        return max(min(rows, self.most_bytes // (4 * max(dimensions, 1))), self.n_clusters)
 
     def _parts(self, paths: list[str]) -> Iterator:
         """What is read: every file, or parts of files chosen at random once there are many rows."""
@@ -107,6 +108,7 @@ class Sample:
         return (hashes ^ np.uint64(self.seed & 0xFFFFFFFF)) * np.uint64(0x9E3779B97F4A7C15)
 
 
-def _smallest(vectors: np.ndarray, hashes: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _smallest(held: list[tuple[np.ndarray, np.ndarray]], number: int) -> tuple[np.ndarray, np.ndarray]:
+    vectors, hashes = (np.concatenate(parts) for parts in zip(*held))
     order = np.argsort(hashes, kind="stable")[:number]
     return vectors[order], hashes[order]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.semantic.arithmetic import arithmetic, cosines
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans, nearest
-from nemo_curator.stages.deduplication.semantic.embeddings import Lists, unit_rows, usual
+from nemo_curator.stages.deduplication.semantic.embeddings import Embedded, Lists, unit_rows, usual
 from nemo_curator.stages.deduplication.semantic.identify_duplicates import check_eps
 from nemo_curator.stages.deduplication.semantic.kmeans import Init, distances
 from nemo_curator.stages.deduplication.semantic.pairwise import DISTANCES, Against
@@ -90,27 +91,26 @@ class SemanticDeduplicationStage(ProcessingStage[Task, Task]):
     def process_batch(self, tasks: list[Task]) -> list[Task]:
         rows = [self._rows(task) for task in tasks]
         dimensions = usual(length for _, column in rows for length in Lists.of(column).lengths)
+        vectors = np.empty((sum(len(table) for table, _ in rows), dimensions), np.float32)
         usable: list[np.ndarray] = []
         columns: list[pa.Table] = []
-        vectors: list[np.ndarray] = []
+        at = 0
         for task, (table, column) in zip(tasks, rows):
             found = unit_rows(column, table, dimensions)
-            ids = table[self.id_field]
-            for row, problem in found.problems.items():
-                error = InputError(f"{self.embedding_field} {problem}")
-                counts.failed(error, source=task.task_id, record={self.id_field: ids[row].as_py()})
-            usable.append(np.isin(np.arange(len(table)), list(found.problems), invert=True))
+            vectors[at : at + len(found.vectors)] = found.vectors
+            at += len(found.vectors)
             columns.append(found.columns)
-            vectors.append(found.vectors)
-        kept = self._kept(np.concatenate(vectors), pa.concat_tables(columns, promote_options="permissive"))
-        made = []
-        at = 0
-        for task, is_usable in zip(tasks, usable):
-            stays = is_usable.copy()
-            stays[is_usable] = kept[at : at + is_usable.sum()]
-            at += int(is_usable.sum())
-            made.append(self._without(task, stays, is_usable))
-        return made
+            usable.append(np.isin(np.arange(len(table)), list(found.problems), invert=True))
+            self._report(found, table, task)
+        kept = self._kept(vectors[:at], pa.concat_tables(columns, promote_options="permissive"))
+        starts = np.cumsum([0, *(int(one.sum()) for one in usable)])
+        parts = [kept[start:stop] for start, stop in pairwise(starts)]
+        return [self._without(task, is_usable, part) for task, is_usable, part in zip(tasks, usable, parts)]
+
+    def _report(self, found: Embedded, table: pa.Table, task: Task) -> None:
+        for row, problem in found.problems.items():
+            record = {self.id_field: table[self.id_field][row].as_py()}
+            counts.failed(InputError(f"{self.embedding_field} {problem}"), source=task.task_id, record=record)
 
     def _rows(self, task: Task) -> tuple[pa.Table, pa.ChunkedArray | pa.Array]:
         """Ids and metadata of a batch, and its embeddings."""
@@ -154,15 +154,15 @@ class SemanticDeduplicationStage(ProcessingStage[Task, Task]):
         is_other = at != np.arange(len(at))
         return is_other & is_duplicate(cosines(vectors, vectors[at]), 1 - self.eps)
 
-    def _without(self, task: Task, stays: np.ndarray, is_usable: np.ndarray) -> Task:
+    def _without(self, task: Task, is_usable: np.ndarray, kept: np.ndarray) -> Task:
+        """The rows that can be compared and stay."""
         if isinstance(task, DocumentBatch):
-            candidates = task.filter(is_usable)
-            kept = stays[is_usable]
+            candidates = task if is_usable.all() else task.filter(is_usable)
             counts.dropped(self.name, int((~kept).sum()), candidates, kept)
-            return candidates.filter(kept)
-        counts.dropped(self.name, int((is_usable & ~stays).sum()))
-        images = [image for image, stay in zip(task.data, stays) if stay]
-        return replace(task, data=images)
+            return candidates if kept.all() else candidates.filter(kept)
+        counts.dropped(self.name, int((~kept).sum()))
+        images = [image for image, there in zip(task.data, is_usable) if there]
+        return replace(task, data=[image for image, stays in zip(images, kept) if stays])
 
     def _kmeans(self) -> KMeans:
         return KMeans(

@@ -18,6 +18,7 @@ from nemo_curator.stages.deduplication.semantic.identify_duplicates import Ident
 from nemo_curator.stages.deduplication.semantic.kmeans import (
     COSINE_DIST_TO_CENT_COL,
     L2_DIST_TO_CENT_COL,
+    MEMORY_BYTES,
     Init,
     KMeansStage,
 )
@@ -26,7 +27,7 @@ from nemo_curator.stages.deduplication.semantic.pairwise import DISTANCES, Again
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import is_duplicate
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.utils.file_utils import get_all_file_paths_under, write_json_file
+from nemo_curator.utils.file_utils import get_all_file_paths_under, parse_bytes_string_to_int, write_json_file
 from nemo_curator.utils.storage import open_bytes
 
 if TYPE_CHECKING:
@@ -153,8 +154,11 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
         if steps.checkpoint_path is None:  # what an earlier run has found is not to be taken for what this one finds
             take_over(self.duplicates_path, DUPLICATE_FILES, self._mode, self._storage_options)
             take_over(f"{self.output_path}/{CLUSTERS_SUBDIR}", TABLE_FILES, self._mode, self._storage_options)
-        steps.run("kmeans", [self._kmeans()], executor=kmeans_executor)
-        made = steps.run("pairwise", self._pairwise(), executor=pairwise_executor, max_failed_fraction=0.0)
+        memory = MEMORY_BYTES
+        if steps.memory_limit is not None:
+            memory = min(memory, parse_bytes_string_to_int(steps.memory_limit) // 4)
+        steps.run("kmeans", [self._kmeans(memory)], executor=kmeans_executor)
+        made = steps.run("pairwise", self._pairwise(memory), executor=pairwise_executor, max_failed_fraction=0.0)
         if self.against == "earlier":
             steps.result.add_metadata("eps_sweep", self._sweep())
         duplicates = 0 if self.eps is None else sum(task._metadata["num_removed"] for task in made)
@@ -190,7 +194,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
     def _cache_kwargs(self) -> dict[str, Any]:
         return dict(self.write_kwargs or {}) if self.cache_kwargs is None else dict(self.cache_kwargs)
 
-    def _kmeans(self) -> KMeansStage:
+    def _kmeans(self, memory: int) -> KMeansStage:
         return KMeansStage(
             self.n_clusters,
             self.id_field,
@@ -214,9 +218,10 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             self.fit_data_fraction,
             self.cache_path or self.output_path,
             mode=self._mode,
+            memory_bytes=memory,
         )
 
-    def _pairwise(self) -> list[Any]:
+    def _pairwise(self, memory: int) -> list[Any]:
         similar = PairwiseStage(
             self.id_field,
             self.embedding_field,
@@ -232,6 +237,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             clusters_path=None if self.eps is None else self.output_path,
             clusters_kwargs=self.write_kwargs,
             mode=self._mode,
+            memory_bytes=memory,
         )
         if self.eps is None:
             return [similar]

@@ -9,7 +9,6 @@ import pytest
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.errors import RunFailedError
 from nemo_curator.pipeline import Pipeline
-from nemo_curator.stages.deduplication.semantic import kmeans as kmeans_module
 from nemo_curator.stages.deduplication.semantic import sample
 from nemo_curator.stages.deduplication.semantic.kmeans import (
     COSINE_DIST_TO_CENT_COL,
@@ -171,6 +170,13 @@ def test_of_more_rows_than_are_wanted_those_with_the_smallest_hashes_are_drawn(t
     assert drawn[0].tolist() == drawn[1].tolist()
 
 
+def test_a_sample_is_no_larger_than_it_may_be(tmp_path):
+    write(tmp_path / "in", blobs())
+    reader = sample.EmbeddingReader("id", "embeddings")
+    paths = sorted(map(str, (tmp_path / "in").iterdir()))
+    assert sample.Sample(reader, 4, 42, most_bytes=50 * 8 * 4).draw(paths, None).shape == (50, 8)
+
+
 def test_of_large_files_a_part_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "LEAST_ROWS", 10)
     monkeypatch.setattr(sample, "ROWS_OF_A_CLUSTER", 1)
@@ -185,11 +191,10 @@ def test_of_large_files_a_part_is_read(tmp_path, monkeypatch):
     assert groups != {0, 1, 2, 3}
 
 
-def test_large_inputs_are_written_in_pieces(tmp_path, monkeypatch):
+def test_large_inputs_are_written_in_pieces(tmp_path):
     folder = write(tmp_path / "in", blobs(), files=6)
     run(KMeansStage(4, "id", "embeddings", folder, str(tmp_path / "whole")))
-    monkeypatch.setattr(kmeans_module, "GROUP_BYTES", 1000)
-    run(KMeansStage(4, "id", "embeddings", folder, str(tmp_path / "pieces")))
+    run(KMeansStage(4, "id", "embeddings", folder, str(tmp_path / "pieces"), memory_bytes=20_000))
     assert clusters_of(tmp_path / "whole") == clusters_of(tmp_path / "pieces")
     assert len(list((tmp_path / "pieces").rglob("*.parquet"))) > len(list((tmp_path / "whole").rglob("*.parquet")))
 

@@ -17,7 +17,6 @@ from nemo_curator.stages.deduplication.semantic import (
     PairwiseStage,
     RankingStrategy,
 )
-from nemo_curator.stages.deduplication.semantic import pairwise as pairwise_module
 from nemo_curator.stages.deduplication.semantic.pairwise import pairwise_cosine_similarity_batched
 from nemo_curator.stages.deduplication.semantic.ranking import ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import best_kept, survivors
@@ -117,11 +116,10 @@ def test_rank_cluster_sorts_shuffles_and_checks():
         ranking_for("all", "d", "id")
 
 
-def test_clusters_larger_than_memory_are_worked_through_from_disk(tmp_path, monkeypatch):
+def test_clusters_larger_than_memory_are_worked_through_from_disk(tmp_path):
     kmeans = clusters(tmp_path, 2, blobs())
     held = similar(tmp_path, kmeans)
-    monkeypatch.setattr(pairwise_module, "HELD_BYTES", 100)
-    assert similar(tmp_path, kmeans, pairwise_batch_size=16).equals(held)
+    assert similar(tmp_path, kmeans, pairwise_batch_size=16, memory_bytes=100).equals(held)
 
 
 def test_a_cluster_of_one_row_is_like_nothing(tmp_path):
