@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from nemo_curator.config.load import FOLDER, did_you_mean, join, load_config, re
 from nemo_curator.core.client import RayClient
 from nemo_curator.errors import ConfigError, CuratorError
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.resources import Resources
 
@@ -29,7 +31,14 @@ _EXECUTORS = {
     "xenna": "nemo_curator.backends.xenna.XennaExecutor",
 }
 _MODES = ("streaming", "batch")
-_OF_THE_RUN = ("checkpoint_path", "max_failed_fraction", "on_change", "rejected_path", "rejected_sample")
+_OF_THE_RUN = (
+    "checkpoint_path",
+    "max_failed_fraction",
+    "memory_limit",
+    "on_change",
+    "rejected_path",
+    "rejected_sample",
+)
 
 
 def create_pipeline_from_yaml(
@@ -101,7 +110,7 @@ def run_config(config: Mapping[str, Any], *, allowed: Sequence[str] = ALLOWED) -
         if isinstance(made, Pipeline):
             made.run(executor, **settings)
         else:
-            made.run(*([] if executor is None else [executor]))
+            _run_workflow(made, executor, settings)
     return made
 
 
@@ -122,6 +131,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(made, Pipeline) and made.last_run is not None:
         print(made.last_run.table())
     return 0
+
+
+def _run_workflow(workflow: Any, executor: BaseExecutor | None, settings: dict[str, Any]) -> None:
+    known = inspect.signature(workflow.run).parameters
+    if executor is not None:  # some have one for each kind of step
+        names = [name for name in known if name.endswith("executor")]
+        settings = {**settings, **dict.fromkeys(names or ["executor"], executor)}
+    if unknown := [key for key in settings if key not in known]:
+        raise ConfigError(f"{type(workflow).__name__} takes no {unknown}; it takes {list(known)}")
+    result = workflow.run(**settings)
+    if isinstance(result, WorkflowRunResult):
+        logger.info("%s", result.table())
 
 
 def _find_file(folder: str, name: str) -> Path:

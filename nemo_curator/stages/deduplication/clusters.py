@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nemo_curator.errors import InputError
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
+from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import ask, locate, open_bytes
 from nemo_curator.utils.whole_files import put
 
@@ -22,7 +24,7 @@ SOURCES_FILE = "sources.parquet"
 MEASURED = ("exact", "jaccard", "estimate", "cosine")
 """How the similarity of a document to its survivor is known."""
 
-_SOURCES = pa.schema([("first_id", pa.int64()), ("num_rows", pa.int64()), ("path", pa.string()), ("row", pa.int64())])
+_SOURCES = pa.schema([("first_id", pa.int64()), ("num_rows", pa.int64()), ("path", pa.string())])
 _HOW = {
     "exact": "their texts are the same",
     "jaccard": "their Jaccard similarity is {similarity:.4f}, measured",
@@ -81,7 +83,8 @@ class Explanation:
             lines = [f"document {self.document_id} was removed, and {self.survivor_id} stayed: {how}"]
         elif self.removed_for_it:
             others = ", ".join(map(str, self.members)) + (", …" if self.removed_for_it > len(self.members) else "")
-            lines = [f"document {self.document_id} stayed, and {self.removed_for_it} were removed for it: {others}"]
+            verb = "was" if self.removed_for_it == 1 else "were"
+            lines = [f"document {self.document_id} stayed, and {self.removed_for_it} {verb} removed for it: {others}"]
         else:
             lines = [f"document {self.document_id} stayed: it is like no other, or is not of this data set"]
         return "\n".join([*lines, *(f"  {id_} is {place}" for id_, place in self.places.items())])
@@ -168,12 +171,21 @@ def explain(output_path: str, document_id: Id, storage_options: dict[str, Any] |
 
 
 def write_sources(
-    output_path: str, sources: list[tuple[int, int, str, int]], storage_options: dict[str, Any] | None = None
+    folder: str,
+    tasks: Iterable[FileGroupTask],
+    earlier: Iterable[str] = (),
+    storage_options: dict[str, Any] | None = None,
 ) -> str:
-    """Write where ids come from: runs of first id, number of rows, file, and the row of the file that is the first."""
-    path = f"{absolute(output_path)}/{SOURCES_FILE}"
-    rows = [dict(zip(_SOURCES.names, source)) for source in sorted(sources)]
-    table = pa.Table.from_pylist(rows, schema=_SOURCES)
+    """Write which ids the rows of which files have, by tasks that are numbered, and by such tables in other folders."""
+    rows: dict[str, list[int]] = {}
+    for task in tasks:
+        for path, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS]):
+            known = rows.get(path, [first, stop])
+            rows[path] = [min(first, known[0]), max(stop, known[1])]
+    found = [{"first_id": first, "num_rows": stop - first, "path": path} for path, (first, stop) in rows.items()]
+    tables = [_sources_in(one, storage_options) for one in earlier]
+    table = pa.concat_tables([*tables, pa.Table.from_pylist(found, schema=_SOURCES)]).sort_by("first_id")
+    path = f"{absolute(folder)}/{SOURCES_FILE}"
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     put(*locate(path, storage_options), sink.getvalue().to_pybytes())
@@ -182,20 +194,23 @@ def write_sources(
 
 def places_of(output_path: str, ids: list[Id], storage_options: dict[str, Any] | None = None) -> dict[Id, str]:
     """Where these ids come from, as `file, row N` with rows counted from 0; those that are not known are left out."""
-    path = f"{absolute(output_path)}/{SOURCES_FILE}"
-    fs, place = locate(path, storage_options)
-    if not ask(fs, "exists", place):
-        return {}
-    table = _read(path, storage_options)
-    starts, counts, rows = (table[name].to_numpy() for name in ("first_id", "num_rows", "row"))
+    table = _sources_in(output_path, storage_options)
+    starts, counts = table["first_id"].to_numpy(), table["num_rows"].to_numpy()
     found: dict[Id, str] = {}
     for id_ in ids:
         if isinstance(id_, str):
             continue
         at = int(np.searchsorted(starts, id_, "right")) - 1
         if at >= 0 and id_ < starts[at] + counts[at]:
-            found[id_] = f"{table['path'][at]}, row {id_ - starts[at] + rows[at]}"
+            found[id_] = f"{table['path'][at]}, row {id_ - starts[at]}"
     return found
+
+
+def _sources_in(folder: str, storage_options: dict[str, Any] | None) -> pa.Table:
+    """The table of a folder; one without rows where ids are those of the user."""
+    path = f"{absolute(folder)}/{SOURCES_FILE}"
+    fs, place = locate(path, storage_options)
+    return _read(path, storage_options) if ask(fs, "exists", place) else _SOURCES.empty_table()
 
 
 def _ids(values: Any) -> pa.Array:

@@ -13,6 +13,8 @@ from nemo_curator.stages.deduplication.clusters import (
     write_clusters,
     write_sources,
 )
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.tasks import FileGroupTask
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -46,12 +48,13 @@ def test_the_summary_counts_clusters_and_lists_the_largest(output):
 
 
 def test_a_document_that_was_removed_is_explained_by_its_survivor(output):
-    write_sources(output, [(0, 3, "a.jsonl", 0), (3, 3, "b.jsonl", 10)])
+    parts = [(["a.jsonl"], [[0, 1]]), (["b.jsonl", "c.jsonl"], [[3, 6], [6, 9]]), (["a.jsonl"], [[1, 3]])]
+    write_sources(output, [FileGroupTask(data=paths, _metadata={ROW_NUMBERS: numbers}) for paths, numbers in parts])
     found = explain(output, 3)
     assert (found.was_removed, found.survivor_id, found.similarity, found.measured) == (True, 1, 0.9, "jaccard")
     assert str(found).split("\n") == [
         "document 3 was removed, and 1 stayed: their Jaccard similarity is 0.9000, measured",
-        "  3 is b.jsonl, row 10",
+        "  3 is b.jsonl, row 0",
         "  1 is a.jsonl, row 1",
     ]
 

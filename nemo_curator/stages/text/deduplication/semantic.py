@@ -11,6 +11,7 @@ import numpy as np
 
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.deduplication.clusters import write_sources
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.semantic.kmeans import Init
 from nemo_curator.stages.deduplication.semantic.output_folder import take_over
@@ -138,6 +139,8 @@ class TextSemanticDeduplicationWorkflow:
             steps.write_ids(tasks, state, self.write_kwargs.get("storage_options"))
         self._embed(steps, files, tasks)
         self._semantic().run_steps(steps, batch_executor, pairwise)
+        if self._is_numbered and self.eps is not None:
+            write_sources(self.output_path, tasks, storage_options=self.write_kwargs.get("storage_options"))
         if self.perform_removal:
             steps.executor = removal
             self._remove(steps, files, tasks)

@@ -66,7 +66,9 @@ def test_one_of_equal_texts_stays_in_the_files_of_the_input(documents, tmp_path)
         "pairwise_results",
     ]
     assert result.runs["embeddings"].dropped() == {"no text": 1}
-    assert "document 0 was removed, and 5 stayed" in str(explain(str(tmp_path / "out"), 0))
+    said = str(explain(str(tmp_path / "out"), 0))
+    assert "document 0 was removed, and 5 stayed" in said
+    assert f"5 is {documents}/1.jsonl, row 2" in said
 
 
 def test_ids_of_ones_own_columns_and_formats_of_choice(documents, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -60,8 +62,8 @@ def parse_lines(
     there is a column for them, if there is none of its name.
     """
     try:
-        records = _decoder.decode_lines(lines)
-        found = columns_of(records, fields) if len(records) == count else None
+        made: list[Any] = (_decoder_of(tuple(fields)) if fields else _decoder).decode_lines(lines)
+        found = (_chosen(made, fields) if fields else columns_of(made)) if len(made) == count else None
         taken: range | list[int] | None = numbers.take(count) if numbers and found else None
     except (*_NO_RECORD, MemoryError):
         found = None
@@ -89,6 +91,29 @@ def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -
     absent = {name: _others(there, len(records)) for name, there in places.items()}
     columns = {name: column_of(_values(records, name, places.get(name))) for name in names}
     return [Columns(columns, absent, len(records))]
+
+
+def _chosen(rows: list[Any], fields: list[str]) -> list[Columns]:
+    """Make tables of the keys that were asked for, some rows at a time."""
+    most = max(MOST_CELLS // len(fields), 1)
+    if len(rows) > most:
+        return [part for at in range(0, len(rows), most) for part in _chosen(rows[at : at + most], fields)]
+    columns, absent = {}, {}
+    for at, name in enumerate(fields):
+        values = list(map(attrgetter(f"f{at}"), rows))
+        if msgspec.UnsetType in set(map(type, values)):
+            absent[name] = np.fromiter((value is msgspec.UNSET for value in values), bool, len(values))
+            values = [None if value is msgspec.UNSET else value for value in values]
+        columns[name] = column_of(values)
+    return [Columns(columns, absent, len(rows))]
+
+
+@functools.cache
+def _decoder_of(fields: tuple[str, ...]) -> msgspec.json.Decoder:
+    """Decodes these keys; of the others no objects are made."""
+    names = {f"f{at}": name for at, name in enumerate(fields)}
+    keys = [(key, object, msgspec.UNSET) for key in names]
+    return msgspec.json.Decoder(msgspec.defstruct("Record", keys, rename=names, gc=False))
 
 
 def joined(parts: list[Columns]) -> Columns:
