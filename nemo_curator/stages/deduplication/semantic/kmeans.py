@@ -284,7 +284,8 @@ class AssignClustersStage(ProcessingStage[FileGroupTask, FileGroupTask]):
             f"{folder}/centroid={label}/{name}.parquet": table.slice(start, stop - start)
             for label, (start, stop) in zip(there, pairwise([*starts, len(labels)]))
         }
-        each(lambda path: write_table(pieces[path], path, self.write_kwargs), list(pieces))
+        # each file waits for the disk
+        each(lambda path: write_table(pieces[path], path, self.write_kwargs), list(pieces), at_once=True)
         return list(pieces)
 
 
@@ -324,7 +325,8 @@ def write_table(table: pa.Table, path: str, write_kwargs: dict[str, Any], **sett
     """Write a Parquet file that appears when it is complete."""
     own = {key: value for key, value in write_kwargs.items() if key not in ("storage_options", "index", "engine")}
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, **{"compression": "zstd", **own, **settings})
+    # embeddings neither repeat nor compress
+    pq.write_table(table, sink, **{"compression": "lz4", "use_dictionary": False, **own, **settings})
     put(*locate(path, write_kwargs.get("storage_options")), sink.getvalue().to_pybytes())
 
 

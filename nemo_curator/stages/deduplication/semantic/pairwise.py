@@ -249,13 +249,13 @@ class PairwiseCosineSimilarityStage(ProcessingStage[FileGroupTask, FileGroupTask
                 names = [name for name in parquet.schema_arrow.names if name != self.embedding_field]
                 if self.id_field not in names:
                     raise InputError(f"{path} has no {self.id_field!r}; its columns are {names}")
-                tables.append(parquet.read(columns=names))
+                tables.append(parquet.read(columns=names, use_threads=False))  # it is one of many small files
         return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
     def _batches(self, task: FileGroupTask) -> Iterator[pa.Array]:
         for path in task.data:
             with self._open(path) as file:
-                for batch in pq.ParquetFile(file).iter_batches(4096, columns=[self.embedding_field]):
+                for batch in pq.ParquetFile(file).iter_batches(4096, columns=[self.embedding_field], use_threads=False):
                     yield batch.column(0)
 
     def _open(self, path: str) -> Any:
