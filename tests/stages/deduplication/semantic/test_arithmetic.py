@@ -1,15 +1,15 @@
-import os
-import subprocess
-import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from nemo_curator.stages.deduplication.semantic import arithmetic
 from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu, OnTorch, cosines
+from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from tests.stages.deduplication.semantic.vectors import unit
 
 
@@ -66,36 +66,28 @@ def test_a_wide_search_goes_over_several_tiles(monkeypatch):
     assert OnCpu().best(vectors, vectors[:9])[0].tolist() == (vectors @ vectors[:9].T).argmax(1).tolist()
 
 
-def test_the_products_do_not_depend_on_the_number_of_threads():
-    code = (
-        "import hashlib, numpy as np, pyarrow as pa, sys\n"
-        "from nemo_curator.stages.deduplication.semantic.clustering import KMeans\n"
-        "from nemo_curator.stages.deduplication.semantic.arithmetic import OnCpu\n"
-        "pa.set_cpu_count(int(sys.argv[1]))\n"
-        "v = np.random.default_rng(0).standard_normal((3000, 48)).astype(np.float32)\n"
-        "found = KMeans(20).fit(v, OnCpu()), *OnCpu().best_earlier(v, 100)\n"
-        "print(hashlib.sha256(b''.join(one.tobytes() for one in found)).hexdigest())\n"
-    )
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", code, threads],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
-        ).stdout
-        for threads in ("1", "2")
-    }
-    assert len(printed) == 1
-
-
-def test_work_is_done_on_as_many_threads_as_were_granted():
+@pytest.fixture
+def cpus():
     before = pa.cpu_count()
-    pa.set_cpu_count(2)
-    try:
-        assert arithmetic.over(lambda start: start, range(0, 10, 3)) == [0, 3, 6, 9]
-    finally:
-        pa.set_cpu_count(before)
+    yield pa.set_cpu_count
+    pa.set_cpu_count(before)
+
+
+def test_what_is_found_does_not_depend_on_the_number_of_threads(cpus):
+    vectors = np.random.default_rng(0).standard_normal((3000, 48)).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        cpus(threads)
+        with threadpool_limits(threads, user_api="blas"):
+            found.append([KMeans(20).fit(vectors, OnCpu()), *OnCpu().best_earlier(vectors, 100)])
+    for one in found[1:]:
+        assert [array.tobytes() for array in one] == [array.tobytes() for array in found[0]]
+
+
+def test_work_is_done_on_as_many_threads_as_were_granted(cpus):
+    cpus(2)
+    both = threading.Barrier(2, timeout=10)  # one thread alone would wait for the other for good
+    assert arithmetic.over(lambda start: (both.wait(), start)[1], range(0, 12, 3)) == [0, 3, 6, 9]
 
 
 def test_the_cosine_of_equal_rows_is_one_and_negative_ones_are_none():

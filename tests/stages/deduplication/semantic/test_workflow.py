@@ -206,7 +206,7 @@ from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.stages.deduplication.semantic import SemanticDeduplicationWorkflow
 folder, out, checkpoint = sys.argv[1:]
 workflow = SemanticDeduplicationWorkflow(folder, out, n_clusters=30, eps=0.05)
-workflow.run(LocalExecutor(num_workers=1), checkpoint_path=checkpoint)
+workflow.run(LocalExecutor(num_workers=0), checkpoint_path=checkpoint)
 """
 
 
@@ -214,12 +214,13 @@ def test_a_run_that_was_killed_goes_on_and_writes_the_same_files(tmp_path):
     folder = write(tmp_path / "in", blobs(clusters=30), files=4)
     SemanticDeduplicationWorkflow(folder, str(tmp_path / "whole"), n_clusters=30, eps=0.05).run(HERE)
     arguments = [sys.executable, "-c", SCRIPT, folder, str(tmp_path / "out"), str(tmp_path / "checkpoint")]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     for seen in ("kmeans_results/centroid=3", "pairwise_results/cluster_1.parquet"):
-        process = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, start_new_session=True)
+        process = subprocess.Popen(arguments, env=environment, start_new_session=True)
         while process.poll() is None and not (tmp_path / "out" / seen).exists():
             time.sleep(0.01)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    subprocess.run(arguments, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    subprocess.run(arguments, check=True, env=environment)
     assert bytes_of(tmp_path / "out", *FOLDERS) == bytes_of(tmp_path / "whole", *FOLDERS)

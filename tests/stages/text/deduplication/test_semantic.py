@@ -7,7 +7,8 @@ import pytest
 pytest.importorskip("torch")
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.config.run import run_config
+from nemo_curator.config.load import FOLDER, load_config
+from nemo_curator.config.run import create_pipeline_from_yaml
 from nemo_curator.stages.deduplication.clusters import explain
 from nemo_curator.stages.deduplication.id_generator import IdGeneratorBase, hash_files
 from nemo_curator.stages.text.deduplication import TextDuplicatesRemovalWorkflow
@@ -133,13 +134,13 @@ def test_a_second_run_replaces_the_first_and_a_checkpoint_goes_on(documents, tmp
     assert len(list((tmp_path / "cache" / "semantic_dedup" / "kmeans_results").glob("centroid=*/*"))) == 1
 
 
-def test_the_configuration_that_comes_with_it_runs(documents, tmp_path):
-    from nemo_curator.config.load import FOLDER, load_config
-
-    config = load_config(FOLDER / "text" / "semantic_deduplication_pipeline.yaml")
-    config |= {"input_path": documents, "output_path": str(tmp_path / "out"), "n_clusters": 2, "backend": "local"}
-    config |= {"model_identifier": sentence_model_folder("mean_tokens"), "executor_config": {}}
-    run_config(config)
+def test_the_configuration_that_comes_with_it_makes_the_workflow(documents, tmp_path):
+    overrides = {"input_path": documents, "output_path": str(tmp_path / "out"), "n_clusters": 2}
+    overrides["model_identifier"] = sentence_model_folder("mean_tokens")
+    config = load_config(
+        FOLDER / "text" / "semantic_deduplication_pipeline.yaml", [f"{key}={value}" for key, value in overrides.items()]
+    )
+    create_pipeline_from_yaml(config).run(HERE)
     assert len(kept(tmp_path)) == 4
 
 
