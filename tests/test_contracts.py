@@ -17,6 +17,9 @@ import nemo_curator
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.bands import Signing
 from nemo_curator.stages.deduplication.fuzzy.lsh.lsh import LSHActor
+from nemo_curator.stages.deduplication.semantic import RankingStrategy
+from nemo_curator.stages.deduplication.semantic.clustering import KMeans
+from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
@@ -44,6 +47,7 @@ class _Iterator(DocumentIterator):
 
 
 _PARTS = {"url_generator": _Urls(), "downloader": _Downloader(tempfile.mkdtemp()), "iterator": _Iterator()}
+_EMBEDDED = {"id_field": "id", "embedding_field": "embeddings"}
 PARAMETERS = {
     "AddId": {"id_field": "id"},
     "BandStage": {"signing": Signing()},
@@ -54,6 +58,8 @@ PARAMETERS = {
     "CandidateTexts": {"labels_path": "labels.parquet"},
     "ConnectedComponentsStage": {"output_path": "folder"},
     "CutBands": {"actor": LSHActor(2, 2)},
+    "AssignClustersStage": {"reader": EmbeddingReader("id", "embeddings"), "output_path": "folder"},
+    "ClusterWiseFilePartitioningStage": {"input_path": "folder"},
     "CountRecords": {"reader": JsonlReaderStage()},
     "DeliverBands": {"path": "folder", "removed_path": "removed.parquet"},
     "DeliverDocuments": {"path": "folder", "removed_path": "removed.parquet"},
@@ -62,11 +68,17 @@ PARAMETERS = {
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
     "DocumentSplitter": {"separator": "\n\n"},
+    "EmbeddingModelStage": {"model_identifier": "model"},
     "ExactDuplicateIdentification": {"text_field": "text", "output_path": "folder"},
     "FastTextLabelModifier": {"label": "__label__hq"},
     "FastTextLangId": {"model_path": "lid.176.ftz"},
     "FastTextQualityFilter": lambda: {"model_path": fasttext_model()},
     "FilePartitioningStage": {"file_paths": "folder"},
+    "FitClustersStage": {
+        "reader": EmbeddingReader("id", "embeddings"),
+        "kmeans": KMeans(4),
+        "centroids_path": "centroids.npy",
+    },
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
@@ -79,6 +91,8 @@ PARAMETERS = {
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
     "LSHStage": {"num_bands": 10, "minhashes_per_band": 2},
+    "KMeansReadFitWriteStage": {**_EMBEDDED, "output_path": "folder", "filetype": "parquet", "n_clusters": 4},
+    "KMeansStage": {**_EMBEDDED, "n_clusters": 4, "input_path": "in", "output_path": "out"},
     "LineFilter": {"filter_obj": WordCountFilter()},
     "LineRemover": {"patterns": ["a b", ""]},
     "MarkRejected": {"filter_obj": WordCountFilter()},
@@ -86,6 +100,8 @@ PARAMETERS = {
     "MinHashStage": {"output_path": "folder"},
     "Modify": {"modifier_fn": str.upper},
     "PartBuckets": {"path": "folder", "key_field": "id", "num_buckets": 4},
+    "PairwiseCosineSimilarityStage": {**_EMBEDDED, "output_path": "out", "ranking_strategy": RankingStrategy(["id"])},
+    "PairwiseStage": {**_EMBEDDED, "input_path": "in", "output_path": "out"},
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
@@ -94,6 +110,7 @@ PARAMETERS = {
     "Score": {"score_fn": len, "score_field": "n"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "ShuffleStage": {"shuffle_on": "id"},
+    "SentenceTransformerEmbeddingModelStage": {"model_identifier": "model"},
     "SubstringFilter": {"substring": "a", "position": "any"},
     "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
@@ -108,6 +125,11 @@ PARAMETERS = {
         "groups_path": "members",
         "output_path": "folder",
         "removed_path": "removed",
+    "VLLMEmbeddingModelStage": {"model_identifier": "model"},
+    "WithEmbedding": {"embedding_field": "embeddings"},
+    "nemo_curator.stages.deduplication.semantic.identify_duplicates.IdentifyDuplicatesStage": {
+        "output_path": "out",
+        "eps": 0.1,
     },
 }
 """What a class needs to be built, or a function that makes it, where its defaults do not suffice.
@@ -130,7 +152,8 @@ def classes(base):
 
 
 def build(cls):
-    parameters = PARAMETERS.get(cls.__name__, {})
+    # two stages of the API share a name
+    parameters = PARAMETERS.get(f"{cls.__module__}.{cls.__name__}", PARAMETERS.get(cls.__name__, {}))
     return cls(**(parameters() if callable(parameters) else parameters))
 
 

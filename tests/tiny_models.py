@@ -58,6 +58,35 @@ def words_folder(words=100, added=0):
     return _saved(made, f"words-{words}-{added}", unk_token="w0", eos_token="<eos>")
 
 
+@cache
+def sentence_model_folder(pooling=None, normalize=True):
+    """A folder with a transformer of 16 dimensions; with `pooling`, one of sentence-transformers, for 8 tokens."""
+    import json
+    import shutil
+
+    import torch
+    from transformers import BertConfig, BertModel
+
+    made = folder() / f"sentences-{pooling}-{normalize}"
+    shutil.copytree(tokenizer_folder(), made)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=400, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+    )
+    BertModel(config).save_pretrained(made)
+    if pooling is not None:
+        modules = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
+        listed = [
+            {"type": f"sentence_transformers.models.{one}", "path": "" if one != "Pooling" else "1_Pooling"}
+            for one in modules
+        ]
+        (made / "modules.json").write_text(json.dumps(listed))
+        (made / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 8}))
+        (made / "1_Pooling").mkdir()
+        (made / "1_Pooling" / "config.json").write_text(json.dumps({f"pooling_mode_{pooling}": True}))
+    return str(made)
+
+
 def _saved(tokenizer, name, **settings):
     from transformers import PreTrainedTokenizerFast
 

@@ -185,6 +185,10 @@ def _drain(
 
 def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count: StageCount) -> Iterator[Task]:
     """Try the parts of what failed, down to one row where the stage treats rows by themselves."""
+    if stage.is_barrier:  # what it made of a part would not be what it makes of all
+        for task in tasks:
+            _set_aside(stage, task, error, count)
+        return
     if len(tasks) > 1:
         for task in tasks:
             yield from _results(stage, [task], count, attempts=1)

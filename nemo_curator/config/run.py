@@ -110,7 +110,7 @@ def run_config(config: Mapping[str, Any], *, allowed: Sequence[str] = ALLOWED) -
         if isinstance(made, Pipeline):
             made.run(executor, **settings)
         else:
-            _run_workflow(made, settings if executor is None else {**settings, "executor": executor})
+            _run_workflow(made, executor, settings)
     return made
 
 
@@ -133,8 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_workflow(workflow: Any, settings: dict[str, Any]) -> None:
+def _run_workflow(workflow: Any, executor: BaseExecutor | None, settings: dict[str, Any]) -> None:
     known = inspect.signature(workflow.run).parameters
+    if executor is not None:  # some have one for each kind of step
+        names = [name for name in known if name.endswith("executor")]
+        settings = {**settings, **dict.fromkeys(names or ["executor"], executor)}
     if unknown := [key for key in settings if key not in known]:
         raise ConfigError(f"{type(workflow).__name__} takes no {unknown}; it takes {list(known)}")
     result = workflow.run(**settings)

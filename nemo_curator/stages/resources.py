@@ -1,6 +1,8 @@
 """What one worker of a stage needs."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -28,3 +30,15 @@ class Resources:
     @property
     def requires_gpu(self) -> bool:
         return self.gpus > 0 or self.gpu_memory_gb > 0
+
+
+def one_gpu_or(cpus: float) -> Resources:
+    """A whole GPU where there is one, else so many CPUs; an executor cuts a request to what there is."""
+    return Resources(gpus=1.0) if has_gpu() else Resources(cpus=cpus)
+
+
+def has_gpu() -> bool:
+    """Whether this machine has a GPU of NVIDIA that this process may use; nothing is imported to find out."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    return any(Path("/proc/driver/nvidia/gpus").glob("*"))

@@ -22,7 +22,7 @@ RECIPES = {
     "heuristic_filter_non_english_pipeline": recipes.heuristic_non_english,
 }
 OF_MODELS = {"code_filter_pipeline", "fasttext_filter_pipeline"}
-OF_WORKFLOWS = {"exact_deduplication_pipeline"}
+OF_WORKFLOWS = {"exact_deduplication_pipeline", "semantic_deduplication_pipeline"}
 COMMENT = "    # the cat sat on the mat and the dog sat on the log\n"
 CODE = f'def the_cat(mat):\n{COMMENT}    the = "the cat sat on the mat and the dog sat on the log"\n\n    return the\n'
 

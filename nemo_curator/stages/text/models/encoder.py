@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from nemo_curator.errors import InputError, need
 
 _NO_ADVICE = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
+SENTENCE_LIMITS = "sentence_bert_config.json"
+"""Where sentence-transformers keeps how many tokens its model takes, which may be less than its tokenizer's limit."""
 CHARS_AT_ONCE = 1 << 20
 """What a fast tokenizer makes of a text takes thirty times its memory, until it has become numbers."""
 
@@ -28,7 +31,7 @@ def load_tokenizer(
 
     Unless it may be downloaded, it has to be in the folder or in the cache.
     """
-    _refuse_missing_folder(model_identifier)
+    refuse_missing_folder(model_identifier)
     try:
         return transformers().AutoTokenizer.from_pretrained(
             model_identifier,
@@ -52,6 +55,25 @@ def transformers() -> ModuleType:
             del os.environ[_NO_ADVICE]
         else:
             os.environ[_NO_ADVICE] = before
+
+
+def read_model_file(model_identifier: str, name: str, **where: Any) -> Any:
+    """What a JSON file says that belongs to a model, in its folder or in the cache; None where there is none.
+
+    `where` are settings of transformers: `cache_dir`, `token`, `local_files_only`.
+    """
+    if Path(model_identifier).is_dir():
+        path: Path | None = Path(model_identifier) / name
+    else:
+        found = transformers().utils.cached_file(
+            model_identifier,
+            name,
+            **where,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+        path = None if found is None else Path(found)
+    return json.loads(path.read_text()) if path is not None and path.is_file() else None
 
 
 class Encoder:
@@ -94,11 +116,12 @@ class Encoder:
         return self._tokenizer.encode(text, add_special_tokens=self._special, **cut)
 
 
-def _refuse_missing_folder(model_identifier: str) -> None:
+def refuse_missing_folder(model_identifier: str) -> None:
+    """Raise if what looks like a path leads to no folder."""
     # asked for a path that is not there, the hub's client tries for a minute to find a model of that name
     looks_like_path = model_identifier.startswith(("/", "./", "../", "~")) or model_identifier.count("/") > 1
     if looks_like_path and not Path(model_identifier).is_dir():
-        raise InputError(f"there is no folder {model_identifier!r} to load a tokenizer from")
+        raise InputError(f"there is no folder {model_identifier!r} to load a model from")
 
 
 def _runs(texts: list[str], at_once: int) -> Iterator[list[str]]:

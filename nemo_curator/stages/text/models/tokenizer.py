@@ -11,7 +11,13 @@ import pyarrow as pa
 
 from nemo_curator.errors import StageSetupError
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.text.models.encoder import Encoder, load_tokenizer, transformers
+from nemo_curator.stages.text.models.encoder import (
+    SENTENCE_LIMITS,
+    Encoder,
+    load_tokenizer,
+    read_model_file,
+    transformers,
+)
 from nemo_curator.tasks.document import DocumentBatch
 
 INPUT_IDS, ATTENTION_MASK, SEQ_ORDER = "input_ids", "attention_mask", "_curator_seq_order"
@@ -92,6 +98,10 @@ class TokenizerStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         )
 
     def _longest(self, tokenizer: Any) -> int | None:
+        where = {"cache_dir": self.cache_dir, "token": self.hf_token, "local_files_only": True}
+        limits = read_model_file(self.model_identifier, SENTENCE_LIMITS, **where) or {}
+        if limits.get("max_seq_length"):
+            return limits["max_seq_length"]
         if tokenizer.model_max_length <= _UNBOUNDED:
             return tokenizer.model_max_length
         try:
