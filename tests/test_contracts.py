@@ -125,6 +125,7 @@ PARAMETERS = {
         "groups_path": "members",
         "output_path": "folder",
         "removed_path": "removed",
+    },
     "VLLMEmbeddingModelStage": {"model_identifier": "model"},
     "WithEmbedding": {"embedding_field": "embeddings"},
     "nemo_curator.stages.deduplication.semantic.identify_duplicates.IdentifyDuplicatesStage": {
