@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from nemo_curator.backends.base import BaseExecutor, Partition
 from nemo_curator.backends.cards import find_cards, places
+from nemo_curator.backends.local_process import Process
 from nemo_curator.backends.local_schedule import Schedule
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
 from nemo_curator.errors import ContractError, StageSetupError
 from nemo_curator.pipeline.plan import PhysicalStage
+from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import parse_bytes_string_to_int
 
 
@@ -38,6 +41,28 @@ class LocalExecutor(BaseExecutor):
             raise ValueError(f"num_workers is {num_workers}; wanted a number of processes, or 0 for this one alone")
         self.num_workers = num_workers
         self.num_gpus = num_gpus
+        self._resting: list[Process] | None = None
+
+    @contextmanager
+    def keeping_processes(self) -> Iterator[None]:
+        """Let the runs within take turns in the same processes. To start one takes longer than to read 100 MB.
+
+        Those that had a GPU, or a limit of memory to keep, end with their run nevertheless.
+        """
+        if self._resting is not None:
+            yield
+            return
+        self._resting = []
+        try:
+            yield
+        finally:
+            resting, self._resting = self._resting, None
+            for process in resting:
+                process.end()
+
+    def execute_plan(self, *args: Any, **settings: Any) -> list[Task]:
+        with self.keeping_processes():
+            return super().execute_plan(*args, **settings)
 
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
         cpus = count_cpus() if self.num_workers is None else self.num_workers
@@ -45,7 +70,7 @@ class LocalExecutor(BaseExecutor):
         steps = cut_into_steps(segment, max(cpus, 1), len(cards))
         if cpus == 0:
             return _run_here(steps, partitions)
-        return Schedule(steps, partitions, cpus, cards, self.memory_limit).run()
+        return Schedule(steps, partitions, cpus, cards, self.memory_limit, self._resting).run()
 
     def _check_memory_limit(self, limit: int | str | None) -> int | None:
         if limit is None:

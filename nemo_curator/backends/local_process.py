@@ -15,6 +15,9 @@ from nemo_curator.backends.payload import dumps
 from nemo_curator.backends.threads import KEEP_MEMORY, ONE_THREAD
 from nemo_curator.errors import WorkerDiedError
 
+TEARDOWN_S = 60.0
+"""How long the stages of a process may take to be torn down before it is killed."""
+
 
 class Process:
     """A worker process. loky starts it, so a script needs no main guard and may define its classes anywhere."""
@@ -40,6 +43,22 @@ class Process:
     def send(self, order: Order | str | None) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `receive` says so
             self._connection.send_bytes(dumps(order))
+
+    def rest(self) -> bool:
+        """Ask the process to tear its stages down and wait for another run; says whether it can."""
+        self.send("rest")
+        with suppress(WorkerDiedError):
+            return self._connection.poll(TEARDOWN_S) and self.receive() == "rest"
+        return False
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def begin(self, steps: bytes) -> None:
+        """Give the steps of another run to a process that rests."""
+        self.orders = 0
+        with suppress(BrokenPipeError, ConnectionResetError):  # as above
+            self._connection.send_bytes(steps)
 
     def receive(self) -> Any:
         try:

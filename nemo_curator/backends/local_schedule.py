@@ -10,7 +10,7 @@ from typing import cast
 
 from nemo_curator.backends.base import MAX_ATTEMPTS, Partition, give_up
 from nemo_curator.backends.cards import Cards
-from nemo_curator.backends.local_process import Process
+from nemo_curator.backends.local_process import TEARDOWN_S, Process
 from nemo_curator.backends.local_worker import Order, Step
 from nemo_curator.backends.memory import POLL_S, MemoryGuard
 from nemo_curator.backends.payload import dumps
@@ -34,6 +34,7 @@ class Schedule:
         cpus: int,
         cards: list[str],
         memory_limit: int | None = None,
+        resting: list[Process] | None = None,
     ):
         self.steps = steps
         self.waiting = [deque(partitions if step == 0 else ()) for step in range(len(steps))]
@@ -46,6 +47,8 @@ class Schedule:
         self.holders: list[list[Process]] = [[] for _ in steps]
         self.cards = Cards(cards)
         self.running: dict[Process, Order] = {}
+        may_rest = self.guard is None and not any(step.gpus for step in steps)
+        self.resting = resting if may_rest and resting is not None else None
 
     def run(self) -> Iterator[Partition]:
         try:
@@ -63,10 +66,14 @@ class Schedule:
                 if self.guard is not None and (done := self._keep_limit(self.guard)) is not None:
                     self.unfinished -= 1
                     yield done
+            if self.resting is not None:
+                rested = [process for process in self.processes if process.rest()]
+                self.resting += rested
+                self.processes = [process for process in self.processes if process not in rested]
             for process in self.processes:
                 process.finish()
             for process in self.processes:
-                process.end(patience=60.0)
+                process.end(patience=TEARDOWN_S)
         finally:
             for process in self.processes:
                 process.end()
@@ -114,6 +121,13 @@ class Schedule:
             yield self._new_process()
 
     def _new_process(self) -> Process:
+        while self.resting:
+            process = self.resting.pop()
+            if process.is_alive():
+                process.begin(self.pickled)
+                self.processes.append(process)
+                return process
+            process.end()
         names = {process.name for process in self.processes}
         name = next(name for number in range(self.most_processes) if (name := f"worker-{number}") not in names)
         self.processes.append(Process(self.pickled, name, keep_memory=self.guard is None))

@@ -51,29 +51,42 @@ class Stalled:
 
 
 def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
-    """Run orders until the connection closes or there is none; "prepare_node" sets the machine up for all steps."""
+    """Run orders until the connection closes or there is none; "prepare_node" sets the machine up for all steps.
+
+    "rest" tears the stages down; the steps of another run may follow it, as they came.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     watchdog.tell = lambda problem: connection.send_bytes(dumps(Stalled(problem)))
+    with suppress(EOFError, ConnectionError):  # the run is over
+        following: bytes | None = steps
+        while following is not None:
+            following = _work_on(connection, following, name)
+    connection.close()
+    os._exit(0)  # the run would wait while the interpreter takes itself apart
+
+
+def _work_on(connection: Connection, steps: bytes, name: str) -> bytes | None:
+    """Run the orders of one run; returns the steps of the next."""
     try:
         worker = LocalWorker(loads(steps), name)
     except Exception as error:  # unpickling runs imports and the user's code
         _refuse(connection, f"the stages could not be loaded in a worker: {type(error).__name__}: {error}")
-        return
+        return None
     try:
-        while (order := loads(connection.recv_bytes())) is not None:
+        while (order := loads(connection.recv_bytes())) not in (None, "rest"):
             if order == "prepare_node":
                 connection.send_bytes(dumps(worker.prepare_node()))
             else:
                 connection.send_bytes(dump_partition(worker.run(order), worker.steps[order.step].name))
-    except (EOFError, ConnectionError):
-        pass  # the run is over
     finally:
         worker.teardown()
-        connection.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # the run would wait while the interpreter takes itself apart
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if order is None:
+        return None
+    connection.send_bytes(dumps(order))
+    return connection.recv_bytes()
 
 
 class LocalWorker:

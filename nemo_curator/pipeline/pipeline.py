@@ -88,7 +88,7 @@ class Pipeline:
         LocalExecutor. It is measured all the time: fewer partitions run at once, and one that needs more by itself is
         given up and reported.
         """
-        executor = executor or _default_executor()
+        executor = executor or default_executor()
         execute_plan = getattr(executor, "execute_plan", None)
         if execute_plan is None:
             return executor.execute(flatten(self.stages), initial_tasks)
@@ -117,7 +117,8 @@ def _open_checkpoint(path: str | os.PathLike, on_change: OnChange) -> Checkpoint
     return Checkpoint(path, on_change)
 
 
-def _default_executor() -> BaseExecutor:
+def default_executor() -> BaseExecutor:
+    """What runs pipelines where nobody says so: Xenna where a Ray cluster is at hand, else this machine's processes."""
     ray = sys.modules.get("ray")
     if os.environ.get("RAY_ADDRESS") or (ray is not None and ray.is_initialized()):
         from nemo_curator.backends.xenna import XennaExecutor

@@ -250,3 +250,33 @@ def test_a_stage_has_its_variables_in_every_call_and_no_other_stage_has_them(tmp
     run(asks, OnNode(tmp_path, "other"), num_workers=1)
     found = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert found == {"asks-node": "/models", "asks-process": "/models", "other-node": "None", "other-process": "None"}
+
+
+@dataclass
+class Torn(Call):
+    """Note when it is torn down."""
+
+    folder: Path = Path()
+
+    def teardown(self):
+        (self.folder / self.name).touch()
+
+
+def test_runs_take_turns_in_the_same_processes_where_they_are_kept(tmp_path):
+    executor = LocalExecutor(num_workers=1)
+
+    def pids(name):
+        stages = [Source(), Torn(os.getpid, name, tmp_path)]
+        return {task.data[0] for task in Pipeline("test", stages=stages).run(executor)}
+
+    with executor.keeping_processes():
+        first = pids("first")
+        assert (tmp_path / "first").exists()
+        assert pids("second") == first
+        psutil.Process(*first).kill()
+        while psutil.Process(*first).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        (third,) = pids("third")
+        assert third not in first
+    assert not psutil.pid_exists(third)
+    assert pids("alone") != {third}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.config.load import FOLDER, load_config
 from nemo_curator.config.run import create_pipeline_from_yaml
 from nemo_curator.ledger.fingerprint import describe_stage
@@ -21,6 +22,7 @@ RECIPES = {
     "heuristic_filter_non_english_pipeline": recipes.heuristic_non_english,
 }
 OF_MODELS = {"code_filter_pipeline", "fasttext_filter_pipeline"}
+OF_WORKFLOWS = {"exact_deduplication_pipeline"}
 COMMENT = "    # the cat sat on the mat and the dog sat on the log\n"
 CODE = f'def the_cat(mat):\n{COMMENT}    the = "the cat sat on the mat and the dog sat on the log"\n\n    return the\n'
 
@@ -44,7 +46,7 @@ def write(folder, texts, field="text"):
 
 
 def test_every_file_of_the_package_is_tested_here():
-    assert {path.stem for path in (FOLDER / "text").glob("*.yaml")} == {*RECIPES, *OF_MODELS}
+    assert {path.stem for path in (FOLDER / "text").glob("*.yaml")} == {*RECIPES, *OF_MODELS, *OF_WORKFLOWS}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -98,3 +100,15 @@ def test_the_cascade_for_fasttext_keeps_more_of_what_its_model_calls_good(tmp_pa
     assert good > 1.5 * (len(kept) - good) > 0
     assert account.dropped() == {"fasttext_quality_filter": len(texts) - len(kept)}
     assert {row["language"].split("'")[1] for row in kept} <= {"hq", "cc", "eng_Latn"}
+
+
+def test_exact_duplicates_are_removed_as_the_file_says(tmp_path):
+    write(tmp_path, ["A b", "a  B", "c", "A b"], field="body")
+    values = {"text_field": "body", "normalize": "[case, whitespace]", "keep": "{column: n, descending: true}"}
+    workflow = pipeline_of(
+        "exact_deduplication_pipeline", input_path=tmp_path / "in", output_path=tmp_path / "out", **values
+    )
+    result = workflow.run(executor=LocalExecutor(num_workers=0))
+    assert result.metadata["num_duplicates"] == 2
+    kept = (tmp_path / "out" / "deduplicated" / "documents.jsonl").read_text().splitlines()
+    assert [json.loads(line)["n"] for line in kept] == [2, 3]

@@ -15,9 +15,11 @@ from nemo_curator.config.run import (
     create_pipeline_from_yaml,
     create_ray_client_from_yaml,
     main,
+    run_config,
 )
 from nemo_curator.errors import ConfigError
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.text.filters import WordCountFilter
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +156,22 @@ def test_a_configuration_without_a_pipeline_says_so(config, message):
 
 def test_a_workflow_is_returned_as_it_is():
     assert create_pipeline_from_yaml({"workflow": [FILTER]}) == WordCountFilter(min_words=3)
+
+
+class Recording(WorkflowBase):
+    """Remembers what it was run with."""
+
+    def run(self, initial_tasks=None, executor=None, *, checkpoint_path=None):
+        self.given = initial_tasks, type(executor), checkpoint_path
+        return WorkflowRunResult("recording")
+
+
+def test_a_workflow_gets_the_executor_and_the_settings_of_a_run():
+    described = {"workflow": [{"_target_": f"{__name__}.Recording"}], "backend": "local", "checkpoint_path": "folder"}
+    made = run_config(described, allowed=(__name__.partition(".")[0],))
+    assert made.given == (None, LocalExecutor, "folder")
+    with pytest.raises(ConfigError, match=r"Recording takes no \['memory_limit'\]; it takes"):
+        run_config({**described, "memory_limit": "1GiB"}, allowed=(__name__.partition(".")[0],))
 
 
 def test_an_executor_is_made_only_where_one_is_named():

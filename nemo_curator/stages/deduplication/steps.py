@@ -7,14 +7,16 @@ import json
 import logging
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
 from nemo_curator.errors import ContractError, InputError
-from nemo_curator.pipeline.pipeline import Pipeline
+from nemo_curator.pipeline.pipeline import Pipeline, default_executor
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
@@ -135,7 +137,18 @@ class Steps:
             )
         self.result = WorkflowRunResult(self.workflow)
         self._start = time.perf_counter()
+        self._within = ExitStack()
         self._made: list[list[Any]] = []
+
+    def __enter__(self) -> Steps:
+        """Let the pipelines within take turns in the same processes, where they are processes of this machine."""
+        self.executor = self.executor or default_executor()
+        if isinstance(self.executor, LocalExecutor):
+            self._within.enter_context(self.executor.keeping_processes())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._within.close()
 
     def run(
         self,

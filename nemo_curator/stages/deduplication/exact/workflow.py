@@ -117,9 +117,13 @@ class ExactDeduplicationWorkflow(WorkflowBase):
             rejected_path,
             memory_limit,
         )
+        with steps:
+            return self._run(steps, initial_tasks)
+
+    def _run(self, steps: Steps, initial_tasks: list[Task] | None) -> WorkflowRunResult:
         index, delivery = self._index()
         tasks = self._tasks(steps, initial_tasks, delivery.first_id if delivery else 0)
-        identify = self._identification(steps, tasks, memory_limit, index, delivery)
+        identify = self._identification(steps, tasks, index, delivery)
         found = steps.run("identification", [identify], tasks)
         self._check_texts(steps)
         self._say_where(steps, tasks, index)
@@ -137,7 +141,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
             if self.assign_id:
                 write_sources(index.folder(delivery), tasks, storage_options=self._storage_options)
             index.add(replace(delivery, num_rows=steps.num_rows))
-        if checkpoint_path is None:
+        if steps.checkpoint_path is None:
             self._delete_buckets()
         clusters = summarize_clusters(self.output_path, storage_options=self._storage_options)
         steps.result.extend_metadata(
@@ -186,13 +190,12 @@ class ExactDeduplicationWorkflow(WorkflowBase):
         self,
         steps: Steps,
         tasks: list[FileGroupTask],
-        memory_limit: int | str | None,
         index: Index | None,
         delivery: Delivery | None,
     ) -> ExactDuplicateIdentification:
         memory = MOST_BUCKET_BYTES
-        if memory_limit is not None:
-            memory = min(memory, parse_bytes_string_to_int(memory_limit) // 8)
+        if steps.memory_limit is not None:
+            memory = min(memory, parse_bytes_string_to_int(steps.memory_limit) // 8)
         num_buckets = len(tasks) // _PARTITIONS_A_BUCKET or 1
         if self.assign_id:
             num_buckets = buckets_for(steps.num_rows * ROW_BYTES, memory)
