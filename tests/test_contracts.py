@@ -55,12 +55,9 @@ PARAMETERS = {
     "ConnectedComponentsStage": {"output_path": "folder"},
     "CutBands": {"actor": LSHActor(2, 2)},
     "CountRecords": {"reader": JsonlReaderStage()},
-<<<<<<< HEAD
     "DeliverBands": {"path": "folder", "removed_path": "removed.parquet"},
     "DeliverDocuments": {"path": "folder", "removed_path": "removed.parquet"},
-=======
     "CollectBuckets": {"num_buckets": 4, "num_parts": 2, "id_field": "id"},
->>>>>>> wt-exact
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
@@ -74,15 +71,11 @@ PARAMETERS = {
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
-<<<<<<< HEAD
     "GroupStage": {"path": "folder", "earlier": []},
     "HistogramFilter": lambda: {"cache_dir": histograms()},
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
-=======
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
-    "HistogramFilter": lambda: {"cache_dir": histograms()},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},
->>>>>>> wt-exact
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
     "LSHStage": {"num_bands": 10, "minhashes_per_band": 2},

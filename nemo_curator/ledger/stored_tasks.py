@@ -56,7 +56,8 @@ def output_storages(stages: Sequence[ProcessingStage]) -> Storages:
     """How the folders are reached that stages write to; what is remembered of them is forgotten."""
     found = {}
     for stage in stages:
-        options = getattr(stage, "storage_options", None) or getattr(stage, "write_kwargs", {}).get("storage_options")
+        kwargs = getattr(stage, "write_kwargs", None) or {}
+        options = getattr(stage, "storage_options", None) or kwargs.get("storage_options")
         if hasattr(stage, "path"):
             path = str(stage.path).rstrip("/")
             folder = path if is_remote_url(path) else str(local_path(path))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +21,7 @@ from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.file_utils import create_or_overwrite_dir, make_folder, refuse_to_empty
 from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import ask, kind_of, locate, open_bytes
-from nemo_curator.utils.whole_files import put
+from nemo_curator.utils.whole_files import appearing_whole, put
 
 MANIFEST = ".stage.json"
 """Lies in a folder that a stage has made; what else is in such a folder may be deleted by the next run."""
@@ -46,21 +49,41 @@ def read_tables(
         raise InputError(f"{path} is damaged: {error}; write it again") from error
 
 
-def write_table(path: str, table: pa.Table, write_kwargs: dict[str, Any] | None = None, *, rows: int) -> None:
-    """Write a file that appears when it is complete, and report `rows` as written.
+def write_table(path: str, table: pa.Table, write_kwargs: dict[str, Any] | None = None) -> None:
+    """Write a file that appears when it is complete, and report its rows as written; settings as for `writing`."""
+    with writing(path, write_kwargs) as write:
+        write(table)
+
+
+@contextmanager
+def writing(path: str, write_kwargs: dict[str, Any] | None = None) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that adds a table to a file, which appears when all are in it. The rows are reported as written.
 
     `write_kwargs` are settings of `pyarrow.parquet.write_table`, with `storage_options`, and with `row_group_size_rows`
     for the rows of a row group.
     """
     settings = {"compression": "zstd", **(write_kwargs or {})}
     storage_options = settings.pop("storage_options", None)
-    if "row_group_size_rows" in settings:
-        settings["row_group_size"] = settings.pop("row_group_size_rows")
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, **settings)
-    data = sink.getvalue().to_pybytes()
-    put(*locate(path, storage_options), data)
-    counts.written(rows, len(data))
+    rows = settings.pop("row_group_size_rows", settings.pop("row_group_size", None))
+    with ExitStack() as stack:
+        if is_remote_url(path):
+            place = f"{stack.enter_context(tempfile.TemporaryDirectory())}/whole.parquet"
+        else:
+            place = stack.enter_context(appearing_whole(path))
+        writers: list[pq.ParquetWriter] = []
+
+        def write(table: pa.Table) -> None:
+            if not writers:
+                writers.append(stack.enter_context(pq.ParquetWriter(place, table.schema, **settings)))
+            writers[0].write_table(table, rows)
+            counts.written(len(table))
+
+        yield write
+        writers[0].close()
+        counts.written(0, Path(place).stat().st_size)
+        if is_remote_url(path):
+            fs, target = locate(path, storage_options)
+            ask(fs, "put_file", place, target)
 
 
 def start_folder(path: str, storage_options: dict[str, Any] | None = None) -> str:

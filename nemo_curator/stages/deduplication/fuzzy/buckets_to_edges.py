@@ -46,7 +46,7 @@ class BucketsToEdgesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         return ["data"], self._names
 
     @property
-    def folder(self) -> str:
+    def path(self) -> str:
         return f"{absolute(self.output_path)}/{self.name}"
 
     @property
@@ -55,11 +55,11 @@ class BucketsToEdgesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return True
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
@@ -69,8 +69,8 @@ class BucketsToEdgesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
                 edges.append(self._edges(table))
                 counts.seen(len(edges[-1]), table.nbytes)
         table = pa.concat_tables(edges)
-        path = f"{self.folder}/{name_of(task)}.parquet"
-        write_table(path, table, self.write_kwargs, rows=len(table))
+        path = f"{self.path}/{name_of(task)}.parquet"
+        write_table(path, table, self.write_kwargs)
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, "num_rows": len(table)})
 
     def _edges(self, buckets: pa.Table) -> pa.Table:

@@ -56,16 +56,16 @@ class ConnectedComponentsStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         return ["data"], [CURATOR_DEDUP_ID_STR, CURATOR_FUZZY_DUPLICATE_GROUP_FIELD]
 
     @property
-    def folder(self) -> str:
+    def path(self) -> str:
         return f"{absolute(self.output_path)}/{self.name}"
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return True
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
@@ -81,9 +81,9 @@ class ConnectedComponentsStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         for one, other in self._edges(tasks):
             parents = join_components(parents, _places(one, nodes), _places(other, nodes))
         columns = {CURATOR_DEDUP_ID_STR: nodes, CURATOR_FUZZY_DUPLICATE_GROUP_FIELD: nodes.take(pa.array(parents))}
-        path = f"{self.folder}/{name_of(tasks[0])}.parquet"
+        path = f"{self.path}/{name_of(tasks[0])}.parquet"
         counts.seen(len(nodes))
-        write_table(path, pa.table(columns), self.write_kwargs, rows=len(nodes))
+        write_table(path, pa.table(columns), self.write_kwargs)
         metadata = {**tasks[0]._metadata, "num_vertices": len(nodes), "num_rows": len(nodes)}
         return [FileGroupTask(tasks[0].dataset_name, [path], _metadata=metadata)]
 

@@ -75,7 +75,7 @@ class IdentifyDuplicatesStage(CompositeStage[FileGroupTask, FileGroupTask]):
 class WriteDuplicateIds(ProcessingStage[FileGroupTask, FileGroupTask]):
     """Write the ids of a part that are not the lowest of their group."""
 
-    folder: str
+    path: str
     group_field: str
     id_field: str
     write_kwargs: dict[str, Any] | None = None
@@ -86,11 +86,11 @@ class WriteDuplicateIds(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return True
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
@@ -105,8 +105,8 @@ class WriteDuplicateIds(ProcessingStage[FileGroupTask, FileGroupTask]):
             parts.append(bucket.select([self.id_field]).filter(pa.array(is_removed)))
         ids = pa.concat_tables(parts).sort_by(self.id_field)
         counts.dropped("the one that stays", groups)
-        path = f"{self.folder}/part.{task._metadata['partition_index']}.parquet"
+        path = f"{self.path}/part.{task._metadata['partition_index']}.parquet"
         settings = {"row_group_size": max(1000, min(len(ids) // 10, 1_000_000)), **(self.write_kwargs or {})}
-        write_table(path, ids, settings, rows=len(ids))
+        write_table(path, ids, settings)
         metadata = {"num_groups": groups, "num_removal_ids": len(ids), "num_rows": len(ids)}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata})

@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,8 @@ from nemo_curator.kernels.minhash import permutations
 from nemo_curator.kernels.sketches import signatures
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.utils import CURATOR_DEFAULT_MINHASH_FIELD
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
-from nemo_curator.stages.deduplication.parquet_files import name_of, start_folder, storage_of, write_table
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, get_id_generator_actor
+from nemo_curator.stages.deduplication.parquet_files import name_of, start_folder, storage_of, writing
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nemo_curator.backends.base import WorkerMetadata
 
 _SIGNED_AT_ONCE = 2**10
+_WRITTEN_AT_ONCE = 2**14
+"""Documents whose signatures are in memory at once: 17 MiB with 260 hashes of 32 bits."""
 
 
 class MinHash(ABC):
@@ -114,9 +116,10 @@ class GPUMinHash(MinHash):
 class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]):
     """Write the signature and the id of each document: `<output_path>/MinHashStage/<source>.parquet`.
 
-    It takes documents with their ids, or files and reads them, where `read_format` is `jsonl` or `parquet`; the files
-    must have been numbered, or hold ids. A document without a text has no signature. The folder is emptied when the run
-    starts, unless it goes on from a checkpoint. `pool` does nothing here.
+    It takes documents with their ids, or files and reads them, where `read_format` is `jsonl` or `parquet`. Their ids
+    are those that the files were numbered with, else those of the id generator that is running, else a column of them.
+    A document without a text has no signature. The folder is emptied when the run starts, unless it goes on from a
+    checkpoint. `pool` does nothing here.
     """
 
     output_path: str
@@ -134,6 +137,7 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
     name: str = field(default="MinHashStage", kw_only=True)
 
     _minhash: GPUMinHash | None = field(default=None, init=False, repr=False)
+    _generating: JsonlReaderStage | ParquetReaderStage | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.read_format not in (None, "jsonl", "parquet"):
@@ -152,17 +156,20 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         return not task.num_items or super().validate_input(task)
 
     @property
-    def folder(self) -> str:
+    def path(self) -> str:
         return f"{absolute(self.output_path)}/{self.name}"
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
-    def before_run(self, earlier: bool | None = None) -> bool:
+    def before_run(self, earlier: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self.read_format is not None and is_generator_running():
+            self._generating = self._reader([self.text_field], generates_ids=True)
+        ids = self._generating.before_run(earlier["ids"] if earlier else None) if self._generating else None
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
-        return True
+            start_folder(self.path, storage_of(self.write_kwargs))
+        return {"ids": ids}
 
     def setup(self, _: WorkerMetadata | None = None) -> None:
         self._minhash = GPUMinHash(
@@ -173,26 +180,27 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
         if self._minhash is None:
             raise RuntimeError("MinHash processor not initialized. Call setup() first.")
         batches = self._read(task) if isinstance(task, FileGroupTask) else self._given(task)
-        tables = [pa.table(_SCHEMAS[self.use_64bit_hash].empty_table().columns, names=self._columns)]
-        for batch in batches:
-            with self._time_metric("minhash_compute_time"):
-                signed = self._minhash.compute_minhashes(batch.text(self.text_field))
-            tables.append(pa.table([batch.column(CURATOR_DEDUP_ID_STR), signed], names=self._columns))
-        table = pa.concat_tables(tables[1:] or tables, promote_options="permissive")
-        path = f"{self.folder}/{name_of(task)}.parquet"
-        with self._time_metric("minhash_write_time"):
-            write_table(path, table, self.write_kwargs, rows=len(table))
-        metadata = {
-            "minhash_field": self.minhash_field,
-            "num_hashes": self.num_hashes,
-            "storage_options": storage_of(self.write_kwargs),
-            "num_rows": len(table),
-        }
+        path = f"{self.path}/{name_of(task)}.parquet"
+        rows = 0
+        with writing(path, self.write_kwargs) as write:
+            for batch in batches:
+                for start in range(0, batch.num_items, _WRITTEN_AT_ONCE):
+                    write(self._signed(batch.slice(start, _WRITTEN_AT_ONCE)))
+                rows += batch.num_items
+            if not rows:
+                write(self._nothing())
+        metadata = {"minhash_field": self.minhash_field, "num_hashes": self.num_hashes, "num_rows": rows}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata})
 
-    @property
-    def _columns(self) -> list[str]:
-        return [CURATOR_DEDUP_ID_STR, self.minhash_field]
+    def _signed(self, part: DocumentBatch) -> pa.Table:
+        minhash = cast("GPUMinHash", self._minhash)
+        with self._time_metric("minhash_compute_time"):
+            signed = minhash.compute_minhashes(part.text(self.text_field))
+        return pa.table([part.column(CURATOR_DEDUP_ID_STR), signed], names=self.outputs()[1])
+
+    def _nothing(self) -> pa.Table:
+        kinds = [pa.int64(), pa.list_(pa.uint64() if self.use_64bit_hash else pa.uint32())]
+        return pa.schema(list(zip(self.outputs()[1], kinds))).empty_table()
 
     def _given(self, batch: DocumentBatch) -> list[DocumentBatch]:
         if self.read_format is not None:
@@ -204,20 +212,30 @@ class MinHashStage(ProcessingStage[FileGroupTask | DocumentBatch, FileGroupTask]
     def _read(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         if self.read_format is None:
             raise ValueError(f"{self.name} got files to read; give read_format='jsonl' or 'parquet'")
-        kind = JsonlReaderStage if self.read_format == "jsonl" else ParquetReaderStage
-        is_numbered = ROW_NUMBERS in task._metadata
-        fields = [self.text_field] if is_numbered else [CURATOR_DEDUP_ID_STR, self.text_field]
-        made = kind(fields, dict(self.read_kwargs or {}), _row_numbers=is_numbered).process(task)
+        if ROW_NUMBERS in task._metadata:
+            reader = self._reader([self.text_field], is_numbered=True)
+        else:
+            reader = self._generating or self._reader([CURATOR_DEDUP_ID_STR, self.text_field])
+        made = reader.process(task)
         for batch in [made] if isinstance(made, DocumentBatch) else made:
             if batch.num_items and batch.column(CURATOR_DEDUP_ID_STR).null_count:
                 raise InputError(
                     f"{', '.join(map(str, task.data))} has documents without {CURATOR_DEDUP_ID_STR!r}; number the "
-                    "files with Steps.number_rows, or read them into documents with ids"
+                    "files with Steps.number_rows, or start an id generator with create_id_generator_actor()"
                 )
             yield batch
 
+    def _reader(
+        self, fields: list[str], *, generates_ids: bool = False, is_numbered: bool = False
+    ) -> JsonlReaderStage | ParquetReaderStage:
+        kind = JsonlReaderStage if self.read_format == "jsonl" else ParquetReaderStage
+        return kind(fields, dict(self.read_kwargs or {}), _generate_ids=generates_ids, _row_numbers=is_numbered)
 
-_SCHEMAS = {
-    is_64: pa.schema([(CURATOR_DEDUP_ID_STR, pa.int64()), ("", pa.list_(pa.uint64() if is_64 else pa.uint32()))])
-    for is_64 in (False, True)
-}
+
+def is_generator_running() -> bool:
+    """Whether there is an id generator that gives ids to the records of files."""
+    try:
+        get_id_generator_actor()
+    except ValueError:
+        return False
+    return True

@@ -77,7 +77,7 @@ class BulkRapidsMPFShuffler:
     def write_table(self, table: pa.Table, output_path: str, partition_id: int, column_names: list[str]) -> str:
         """Write a part to `<output_path>/part.<partition_id>.parquet`; return the path."""
         path = f"{absolute(output_path)}/part.{partition_id}.parquet"
-        write_table(path, table.rename_columns(column_names), self.write_kwargs, rows=len(table))
+        write_table(path, table.rename_columns(column_names), self.write_kwargs)
         return path
 
     def cleanup(self) -> None:

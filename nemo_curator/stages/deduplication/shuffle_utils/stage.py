@@ -66,22 +66,22 @@ class ShuffleStage(CompositeStage[FileGroupTask, FileGroupTask]):
 class WritePart(ProcessingStage[FileGroupTask, FileGroupTask]):
     """Write the rows of a part into one file."""
 
-    folder: str
+    path: str
     write_kwargs: dict[str, Any] | None = None
     name: str = "write_part"
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return True
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         buckets = buckets_of(task, pa.schema([]), storage_of(self.write_kwargs))
         table = pa.concat_tables(list(buckets), promote_options="permissive")
-        path = f"{self.folder}/part.{task._metadata['partition_index']}.parquet"
-        write_table(path, table, self.write_kwargs, rows=len(table))
+        path = f"{self.path}/part.{task._metadata['partition_index']}.parquet"
+        write_table(path, table, self.write_kwargs)
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, "num_rows": len(table)})

@@ -23,7 +23,7 @@ def slow_groups(some):
     return {frozenset(group) for group in groups if len(group) > 1}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(some=buckets, cut=st.integers(0, 12))
 def test_documents_that_lead_to_one_another_are_a_group(tmp_path_factory, some, cut):
     folder = tmp_path_factory.mktemp("components")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,8 @@ from nemo_curator.stages.deduplication.fuzzy.connected_components import Connect
 from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR, IdentifyDuplicatesStage
 from nemo_curator.stages.deduplication.fuzzy.lsh.stage import LSHStage
 from nemo_curator.stages.deduplication.fuzzy.minhash import MinHashStage
+from nemo_curator.stages.deduplication.id_generator import create_id_generator_actor, kill_id_generator_actor
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.tasks import DocumentBatch, FileGroupTask
 
@@ -83,6 +86,8 @@ def files(folder, *names):
 def test_documents_that_share_a_band_are_a_group_and_the_lowest_id_stays(tmp_path, bands, use_64bit_hash):
     minhash, lsh, *rest = stages(tmp_path, bands, use_64bit_hash=use_64bit_hash, total_nparts=4)
     signed = run(here(), batches(TEXTS), minhash)
+    assert {"minhash_field", "num_hashes", "num_rows"} <= set(signed[0]._metadata)
+    assert "storage_options" not in signed[0]._metadata
     shared = run(here(), signed, lsh)
     ids = run(here(), shared, *rest)
     assert groups(tmp_path) == GROUPS
@@ -114,7 +119,7 @@ def test_the_files_have_the_documented_columns(tmp_path):
 def test_groups_do_not_depend_on_workers_batches_or_where_it_is_cut_into_pipelines(tmp_path):
     run(here(), batches(TEXTS), *stages(tmp_path / "a"))
     first, second, *rest = stages(tmp_path / "b")
-    run(here(), run(here(2), batches(TEXTS, size=1), first, second), *rest)
+    run(here(), run(here(2), run(here(), batches(TEXTS, size=1), first), second), *rest)
     tasks = batches(dict(reversed(TEXTS.items())))
     for stage in stages(tmp_path / "c"):
         tasks = run(here(), tasks, stage)
@@ -167,16 +172,37 @@ def test_where_nothing_is_shared_all_files_are_there_and_empty(tmp_path):
     assert [task._metadata["num_removal_ids"] for task in last] == [0]
 
 
-def test_files_are_read_with_ids_of_their_own(tmp_path):
-    folder = tmp_path / "in"
+def written(folder, **more):
+    """The texts in two files of lines."""
     folder.mkdir()
-    lines = [json.dumps({"_curator_dedup_id": name, "text": text}) for name, text in TEXTS.items()]
+    lines = [json.dumps({"text": text, **dict.fromkeys(more, name)}) for name, text in TEXTS.items()]
     (folder / "a.jsonl").write_text("\n".join(lines[:3]) + "\n")
     (folder / "b.jsonl").write_text("\n".join(lines[3:]) + "\n")
-    first, *rest = stages(tmp_path)
+    return str(folder)
+
+
+def reading(folder, **settings):
+    first, *rest = stages(folder, **settings)
     first.read_format = "jsonl"
-    run(here(), None, FilePartitioningStage(str(folder)), first, *rest)
+    return first, *rest
+
+
+def test_files_are_read_with_ids_of_their_own(tmp_path):
+    folder = written(tmp_path / "in", _curator_dedup_id=True)
+    run(here(), None, FilePartitioningStage(folder), *reading(tmp_path))
     assert groups(tmp_path) == GROUPS
+
+
+def test_files_are_read_with_the_ids_of_the_generator_or_with_their_row_numbers(tmp_path):
+    folder = written(tmp_path / "in")
+    create_id_generator_actor()
+    try:
+        run(here(), None, FilePartitioningStage(folder), *reading(tmp_path / "a"))
+    finally:
+        kill_id_generator_actor()
+    tasks = Steps("steps", here()).number_rows(InputFiles(folder, "jsonl"))
+    run(here(), tasks, *reading(tmp_path / "b"))
+    assert groups(tmp_path / "a") == groups(tmp_path / "b") == {frozenset({0, 1, 2}), frozenset({3, 4})}
 
 
 def test_signatures_can_be_read_back_and_cut_into_bands_again(tmp_path):
@@ -242,3 +268,30 @@ def test_what_a_stage_lacks_is_said(tmp_path):
         LSHStage(5, 2, read_kwargs={"columns": ["a"]})
     with pytest.warns(UserWarning, match="'engine'"):
         BucketsToEdgesStage(str(tmp_path), read_kwargs={"engine": "pyarrow"})
+
+
+def test_a_run_that_goes_on_leaves_what_is_done(tmp_path):
+    names = ("MinHashStage", "LSHStage", "BucketsToEdgesStage", "ConnectedComponentsStage", DUPLICATE_IDS_SUBDIR)
+    made = []
+    for _ in range(2):
+        pipeline = Pipeline("fuzzy", stages=stages(tmp_path / "out"))
+        pipeline.run(here(), batches(TEXTS), tmp_path / "checkpoint")
+        made.append({path: path.stat().st_mtime_ns for name in names for path in (tmp_path / "out" / name).rglob("*")})
+    assert made[0] == made[1]
+    assert groups(tmp_path / "out") == GROUPS
+
+
+def test_the_files_may_be_behind_urls():
+    folder = "memory://fuzzy/steps"
+    last = run(here(), batches(TEXTS), *stages(folder))
+    run(here(), batches(TEXTS), *stages(folder))  # over what is there
+    with fsspec.open(last[0].data[0]) as file:
+        assert pq.read_table(file)["_curator_dedup_id"].to_pylist() == [2, 4, 300]
+
+
+def test_many_short_documents_are_signed_and_written_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("nemo_curator.stages.deduplication.fuzzy.minhash._WRITTEN_AT_ONCE", 2)
+    run(here(), batches(TEXTS, size=5), *stages(tmp_path))
+    (path,) = (tmp_path / "MinHashStage").glob("*.parquet")
+    assert pq.ParquetFile(path).num_row_groups == 3
+    assert groups(tmp_path) == GROUPS

@@ -128,7 +128,7 @@ class CutBands(ProcessingStage[FileGroupTask, DocumentBatch]):
 class WriteSharedBands(ProcessingStage[FileGroupTask, FileGroupTask]):
     """Write the bands of a part that several documents share, those of each iteration into a folder of its own."""
 
-    folder: str
+    path: str
     iterations: list[tuple[int, int]]
     id_field: str
     write_kwargs: dict[str, Any] | None = None
@@ -139,11 +139,11 @@ class WriteSharedBands(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
-        refuse_to_empty(self.folder, paths)
+        refuse_to_empty(self.path, paths)
 
     def before_run(self, earlier: bool | None = None) -> bool:
         if earlier is None:
-            start_folder(self.folder, storage_of(self.write_kwargs))
+            start_folder(self.path, storage_of(self.write_kwargs))
         return True
 
     def process(self, task: FileGroupTask) -> list[FileGroupTask]:
@@ -170,7 +170,7 @@ class WriteSharedBands(ProcessingStage[FileGroupTask, FileGroupTask]):
     def _write(self, task: FileGroupTask, at: int, tables: list[pa.Table]) -> FileGroupTask:
         first, end = self.iterations[at]
         part = task._metadata["partition_index"]
-        path = f"{self.folder}/band_{first}-band_{end}/part.{part}.parquet"
+        path = f"{self.path}/band_{first}-band_{end}/part.{part}.parquet"
         shared = pa.concat_tables(tables)
         names = [
             f"b{band - first}_{value:016x}"
@@ -178,7 +178,7 @@ class WriteSharedBands(ProcessingStage[FileGroupTask, FileGroupTask]):
         ]
         columns = [CURATOR_LSH_BUCKET_FIELD, self.id_field]
         table = pa.table([pa.array(names, pa.string()), shared[self.id_field]], names=columns)
-        write_table(path, table, self.write_kwargs, rows=len(table))
+        write_table(path, table, self.write_kwargs)
         documents = pc.sum(pc.list_value_length(table[self.id_field])).as_py() or 0
         metadata = {"num_docs": documents, "num_rows": len(table), "output_columns": columns}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata})
