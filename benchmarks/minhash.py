@@ -1,8 +1,7 @@
 """Signatures: how fast they are beside rensa and datasketch, how near their estimates are, and what bands find.
 
 Run: python benchmarks/minhash.py [--megabytes 8] [--png curve.png]. One core, best of three, in CPU time. rensa and
-datasketch are left out where they are not installed; they get the same windows of characters, cut before the clock
-starts for rensa and within it for datasketch's own way of hashing.
+datasketch hash the same windows of characters; they are left out where they are not installed.
 """
 
 import argparse

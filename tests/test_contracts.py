@@ -100,9 +100,9 @@ PARAMETERS = {
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
-    "WriteDuplicateIds": {"folder": "folder", "group_field": "group", "id_field": "id"},
-    "WritePart": {"folder": "folder"},
-    "WriteSharedBands": {"folder": "folder", "iterations": [(0, 5)], "id_field": "id"},
+    "WriteDuplicateIds": {"path": "folder", "group_field": "group", "id_field": "id"},
+    "WritePart": {"path": "folder"},
+    "WriteSharedBands": {"path": "folder", "iterations": [(0, 5)], "id_field": "id"},
     "VerifyStage": {
         "signing": Signing(),
         "groups_path": "members",

@@ -13,7 +13,7 @@ import numpy as np
 
 from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.distinct import distinct_hashes
-from nemo_curator.kernels.windows import block_for, room_for
+from nemo_curator.kernels.windows import block_for, room_for, window_within
 
 if TYPE_CHECKING:
     from nemo_curator.tasks.text_column import TextColumn
@@ -27,7 +27,8 @@ def shingle_sets(column: TextColumn, char_ngrams: int = 24) -> tuple[np.ndarray,
     """
     if char_ngrams < 1:
         raise ValueError(f"wanted windows of one character or more; found char_ngrams={char_ngrams}")
-    return find_shingles(*column.buffers, char_ngrams)
+    data, offsets = column.buffers
+    return find_shingles(data, offsets, window_within(char_ngrams, offsets))
 
 
 def jaccard(first: np.ndarray, second: np.ndarray, min_jaccard: float = 0.0) -> float:

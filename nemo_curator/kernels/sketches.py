@@ -10,7 +10,7 @@ from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.distinct import distinct_hashes, sort_distinct
 from nemo_curator.kernels.minhash import minhash_32, minhash_64, permutations
 from nemo_curator.kernels.octets import SPREAD
-from nemo_curator.kernels.windows import block_for, roll, room_for, spread
+from nemo_curator.kernels.windows import block_for, roll, room_for, spread, window_within
 
 if TYPE_CHECKING:
     from nemo_curator.tasks.text_column import TextColumn
@@ -50,15 +50,16 @@ def signatures(
             f"found num_hashes={num_hashes} and char_ngrams={char_ngrams}"
         )
     data, offsets = column.buffers
+    window = window_within(char_ngrams, offsets)
     if method == "fast":
         halves = 2 if use_64bit_hash else 1
-        found = sketch(data, offsets, char_ngrams, _keys(num_hashes, seed), halves)
+        found = sketch(data, offsets, window, _keys(num_hashes, seed), halves)
         return found.view("<u8") if use_64bit_hash else found
     drawn = permutations(num_hashes, seed, 64 if use_64bit_hash else 32)
     factors, summands = np.ascontiguousarray(drawn.T)
     if use_64bit_hash:
-        return minhash_64(data, offsets, char_ngrams, factors, summands)
-    return minhash_32(data, offsets, char_ngrams, factors, summands)[:, :num_hashes]
+        return minhash_64(data, offsets, window, factors, summands)
+    return minhash_32(data, offsets, window, factors, summands)[:, :num_hashes]
 
 
 def band_hashes(found: np.ndarray, num_bands: int) -> np.ndarray:

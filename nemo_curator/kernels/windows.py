@@ -24,6 +24,12 @@ class Room(NamedTuple):
     chars: np.ndarray
 
 
+def window_within(char_ngrams: int, offsets: np.ndarray) -> int:
+    """The size of windows in characters: no more than makes each text one shingle, for which there would be no room."""
+    longest = int(np.diff(offsets).max()) if len(offsets) > 1 else 0
+    return min(char_ngrams, longest + 1)
+
+
 @kernel
 def block_for(window):
     """Windows to hash at once: as many as one has characters, or a block would mostly repeat the one before."""
@@ -80,7 +86,7 @@ def roll(text, at, window, room, values):
         _roll(text[at : at + count + window - 1], window, values[:count])
         return count, at + count if at + count + window <= text.size else -1
     found = find_chars(text, at, room.edges)
-    _read_chars(text, at, room.chars[: found - 1])
+    _read_chars(text, at, found - 1, room.chars)
     count = found - window
     if count > 0:
         _roll(room.chars[: found - 1], window, values[:count])
@@ -91,14 +97,14 @@ def roll(text, at, window, room, values):
 
 
 @kernel
-def _read_chars(text, at, chars):
-    """The bytes of each character as one number."""
+def _read_chars(text, at, count, chars):
+    """The bytes of each of so many characters as one number."""
     found = 0
     value = np.uint64(0)
     while at < text.size:
         starts = starts_char(text[at])
         found += starts
-        if found > chars.size:
+        if found > count:
             break
         value = np.uint64(text[at]) if starts else value << np.uint64(8) | np.uint64(text[at])
         chars[max(found - 1, 0)] = value

@@ -60,6 +60,7 @@ def test_sets_are_the_same_in_slices_and_in_other_types():
         hashes, offsets = shingle_sets(TextColumn(array), 5)
         assert [hashes[start:end].tolist() for start, end in pairwise(offsets)] == alone
     assert [len(one) for one in alone] == [2, 3, 0, 0, 1]
+    assert [len(one) for one in sets_of(found, 10**12)] == [1, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 1000, 70_000])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_curator.kernels.minhash import permutations
-from nemo_curator.kernels.sketches import band_hashes, signatures
+from nemo_curator.kernels.minhash import minhash_32, minhash_64, permutations
+from nemo_curator.kernels.shingles import find_shingles
+from nemo_curator.kernels.sketches import band_hashes, signatures, sketch
 from nemo_curator.tasks.text_column import TextColumn
 from tests.kernels.murmur import jaccard, minhash, murmur_32, murmur_128, shingles
 from tests.kernels.texts import texts
@@ -142,6 +143,28 @@ def test_one_long_text_takes_no_longer_than_many_short_ones(method):
     found = signatures(TextColumn(long), method=method, num_hashes=16)
     assert found.shape == (3, 16)
     assert len({tuple(row) for row in found.tolist()}) == 3
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    data=st.lists(st.sampled_from([*b"a \n:", *range(0x80, 0x100)]), max_size=90).map(bytes),
+    times=st.sampled_from([1, 20, 50]),
+    window=st.sampled_from([1, 2, 5, 24]),
+)
+def test_broken_utf8_is_read_without_leaving_the_text(data, times, window):
+    data = np.frombuffer(data * times, np.uint8)
+    buffers = data, np.array([0, len(data) // 2, len(data)])
+    numbers = np.arange(1, 17)
+    assert len(sketch(*buffers, window, numbers.astype(np.uint64), 1)) == 2
+    assert len(minhash_32(*buffers, window, *(numbers.astype(np.uint32),) * 2)) == 2
+    assert len(minhash_64(*buffers, window, *(numbers.astype(np.uint64),) * 2)) == 2
+    assert len(find_shingles(*buffers, window)[1]) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_windows_longer_than_any_text_take_no_memory(method):
+    found = [signatures(TextColumn(["a text", "é"]), method=method, char_ngrams=size) for size in (7, 100, 10**12)]
+    assert found[0].tolist() == found[1].tolist() == found[2].tolist()
 
 
 def test_bands_are_equal_where_their_hashes_are_and_differ_from_one_another():
