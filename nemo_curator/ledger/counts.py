@@ -154,6 +154,12 @@ def dropped(
         count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
 
 
+def keeps_rejects() -> bool:
+    """Whether somebody wants to see the rows that do not come through."""
+    count = _open.get()
+    return count is not None and count.rejects is not None
+
+
 def joined(rows: int) -> None:
     """Report rows that are no rows of their own any more, because what they held is now part of another."""
     count = _open.get()

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,10 +24,11 @@ from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderSt
 from nemo_curator.stages.text.io.reader.jsonl import BOM
 from nemo_curator.stages.text.io.reader.lines import long_line, read_lines
 from nemo_curator.stages.text.io.reader.parquet import BUFFER_BYTES, DAMAGE, promised_rows
-from nemo_curator.stages.text.io.reader.records import column_of, parse_record
+from nemo_curator.stages.text.io.reader.records import column_of, columns_of, joined, parse_record
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS, find_lines, row_numbers_of
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.stages.text.io.writer.jsonl import COMPRESSORS
+from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.find_files import compression_of
@@ -63,14 +65,15 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
     def process(self, task: FileGroupTask) -> FileGroupTask:
         names = [f"{absolute(self.path)}/{name}" for name in task._metadata[COPIES]]
         numbers = [None] * len(names) if self.id_field is not None else row_numbers_of(task)
-        judges = [Judge(str(path), self.ids, of_file) for path, of_file in zip(task.data, numbers, strict=True)]
+        judges = [
+            Judge(self.name, str(path), self.ids, of_file) for path, of_file in zip(task.data, numbers, strict=True)
+        ]
         for judge, name in zip(judges, names, strict=True):
             if isinstance(self.reader, JsonlReaderStage):
                 _copy_lines(self.reader, judge, name, self.id_field, self.storage_options)
             else:
                 _copy_rows(self.reader, judge, name, self.id_field, self.storage_options)
         removed, kept = sum(judge.removed for judge in judges), sum(judge.kept for judge in judges)
-        counts.dropped(self.name, removed)
         counts.written(kept)
         return FileGroupTask(task.dataset_name, names, _metadata={**task._metadata, REMOVED: removed, "num_rows": kept})
 
@@ -79,6 +82,7 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
 class Judge:
     """Says of the records of a file, one after the other, which are to be removed, and counts them."""
 
+    name: str
     path: str
     ids: RemovalIds | None
     numbers: range | None
@@ -101,16 +105,18 @@ class Judge:
         is_removed[self._places[start:stop] - first] = True
         return is_removed
 
-    def count(self, is_removed: np.ndarray) -> None:
+    def count(self, is_removed: np.ndarray, removed_rows: Callable[[], pa.Table]) -> None:
         removed = int(np.count_nonzero(is_removed))
         self.removed += removed
         self.kept += len(is_removed) - removed
+        shown = DocumentBatch(data=removed_rows()) if removed and counts.keeps_rejects() else None
+        counts.dropped(self.name, removed, shown, np.zeros(removed, bool))
 
-    def check_end(self) -> None:
-        """Raise if these were not the records that were numbered."""
-        if self.numbers is not None and self.seen != len(self.numbers):
+    def check(self, records: int) -> None:
+        """Raise if the file has another number of records than when they were numbered."""
+        if self.numbers is not None and records != len(self.numbers):
             raise InputError(
-                f"{self.path} has {self.seen} records, and had {len(self.numbers)} when they were counted: it has "
+                f"{self.path} has {records} records, and had {len(self.numbers)} when they were counted: it has "
                 "changed; run again"
             )
 
@@ -144,7 +150,7 @@ def _copy_lines(
             bom = BOM if place == 0 and lines.startswith(BOM) else b""
             write(bom + b"".join(_kept(lines.removeprefix(bom), place, parser, judge)))
         if is_whole:
-            judge.check_end()
+            judge.check(judge.seen)
 
 
 def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterator[memoryview]:
@@ -153,14 +159,19 @@ def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterato
     counts.seen(int(np.count_nonzero(is_record)), len(lines))
     is_broken, ids = parser.parse(lines, starts, is_record, place)
     is_removed = judge.next(len(is_broken), ids) & ~is_broken
-    judge.count(is_removed[~is_broken])
+    edges = np.append(starts, len(lines))
+    places = np.flatnonzero(is_record)[is_removed]
+    judge.count(is_removed[~is_broken], lambda: _parsed([lines[edges[at] : edges[at + 1]] for at in places]))
     stays = np.ones(len(starts), bool)
     stays[is_record] = ~(is_removed | is_broken)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], stays, [False]])))
-    ends = np.append(starts, len(lines))[edges]
+    runs = np.flatnonzero(np.diff(np.concatenate([[False], stays, [False]])))
     view = memoryview(lines)
-    for start, stop in ends.reshape(-1, 2):
+    for start, stop in edges[runs].reshape(-1, 2):
         yield view[start:stop]
+
+
+def _parsed(lines: list[bytes]) -> pa.Table:
+    return joined(columns_of([parse_record(line) for line in lines])).tables()[0]
 
 
 class LineParser:
@@ -220,6 +231,7 @@ def _copy_rows(
         except DAMAGE as error:
             counts.cut_short(error, source=path)
             return
+        judge.check(promised)
         if id_field is not None and id_field not in schema.names:
             raise InputError(f"{path} has no column {id_field!r}; its columns are {schema.names}: give id_field")
         with (
@@ -228,9 +240,10 @@ def _copy_rows(
         ):
             for batch in _batches(reader, file, source, path, promised):
                 is_removed = judge.next(batch.num_rows, None if id_field is None else batch.column(id_field))
-                judge.count(is_removed)
-                for kept in _without(batch, is_removed):
-                    writer.write_batch(kept, row_group_size=max(most, 1))
+                judge.count(is_removed, partial(_only, batch, is_removed))
+                kept = _only(batch, ~is_removed) if is_removed.any() else pa.Table.from_batches([batch])
+                for rows in kept.to_batches():
+                    writer.write_batch(rows, row_group_size=max(most, 1))
 
 
 def _batches(
@@ -251,14 +264,13 @@ def _batches(
         counts.cut_short(error, source=f"{path}, after row {read}", rows=max(promised - read, 1))
 
 
-def _without(batch: pa.RecordBatch, is_removed: np.ndarray) -> list[pa.RecordBatch]:
-    if not is_removed.any():
-        return [batch]
+def _only(batch: pa.RecordBatch, is_kept: np.ndarray) -> pa.Table:
     try:
-        return [batch.filter(pa.array(~is_removed))]
+        return pa.Table.from_batches([batch.filter(pa.array(is_kept))])
     except pa.ArrowNotImplementedError:  # of views
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~is_removed, [False]])))
-        return [batch.slice(start, stop - start) for start, stop in edges.reshape(-1, 2).tolist()]
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], is_kept, [False]])))
+        runs = [batch.slice(start, stop - start) for start, stop in edges.reshape(-1, 2).tolist()]
+        return pa.Table.from_batches(runs, batch.schema)
 
 
 @contextmanager
@@ -307,8 +319,13 @@ def whole_files(tasks: list[FileGroupTask], root: str) -> list[FileGroupTask]:
 def root_of(input_path: str | list[str] | None, paths: list[str], storage_options: dict[str, Any] | None = None) -> str:
     """The folder that the names of copies are seen from: the input folder, or the one that the files share."""
     given = [] if input_path is None else [input_path] if isinstance(input_path, str) else input_path
-    places = [(str(path), locate(str(path), storage_options)) for path in given]
-    folders = [fs.unstrip_protocol(place) if is_remote_url(path) else place for path, (fs, place) in places]
+    folders = [as_listed(str(path), storage_options) for path in given]
     if not folders or not all(any(path.startswith(f"{folder}/") for folder in folders) for path in paths):
         folders = [path.rpartition("/")[0] for path in paths]
     return common_folder(folders)
+
+
+def as_listed(path: str, storage_options: dict[str, Any] | None) -> str:
+    """A folder as the paths of its files begin where it is listed."""
+    fs, place = locate(path, storage_options)
+    return fs.unstrip_protocol(place) if is_remote_url(path) else place

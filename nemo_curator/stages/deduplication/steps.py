@@ -20,7 +20,7 @@ from nemo_curator.pipeline.pipeline import Pipeline, default_executor
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
-from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
+from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, as_listed, root_of, whole_files
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
@@ -220,7 +220,7 @@ class Steps:
         executor, or on what failed. Returns the partitions; `files.reader` reads them with their ids.
         """
         tasks = self.find_files(files, initial_tasks)
-        counted = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        counted = self._count(files, tasks)
         parts: dict[tuple, tuple[FileGroupTask, int]] = {}
         for task in counted:
             for at, path in enumerate(map(str, task.data)):
@@ -240,10 +240,8 @@ class Steps:
 
         The records of files that are read in parts are counted.
         """
-        are_whole = not any(task.reader_config for task in tasks)
-        made = [copy.copy(task) for task in tasks]
-        if not are_whole:
-            made = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        has_parts = any(task.reader_config for task in tasks)
+        made = self._count(files, tasks) if has_parts else [copy.copy(task) for task in tasks]
         numbered: dict[str, range] = {}
         for task in sorted(made, key=lambda task: (str(task.data[0]), *_place(task))):
             paths = list(map(str, task.data))
@@ -256,6 +254,12 @@ class Steps:
         if wrong := [path for path, left in numbered.items() if left.start != left.stop]:
             raise InputError(f"{wrong[0]} has another number of records than when it got its ids: it has changed")
         return made
+
+    def _count(self, files: InputFiles, tasks: list[FileGroupTask]) -> list[FileGroupTask]:
+        counted = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        if len(counted) != len(tasks):
+            raise InputError(f"{self.workflow}: {len(tasks) - len(counted)} partitions could not be counted; run again")
+        return counted
 
     def remove(
         self,
@@ -276,9 +280,9 @@ class Steps:
         """
         paths = [str(path) for task in tasks for path in task.data]
         to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
-        folder = f"{absolute(output_path)}/{DEDUPLICATED}"
-        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         storage_options = storage_options or files.storage_options
+        folder = as_listed(f"{absolute(output_path)}/{DEDUPLICATED}", storage_options)
+        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
         _check_folder(folder, copies, paths, storage_options)
         ids = None
         if ids_path is not None:

@@ -123,6 +123,24 @@ def test_a_file_of_which_nothing_stays_is_there_and_empty(tmp_path):
     assert pq.read_table(copies["a.parquet"]).equals(pa.table({"text": pa.array([], pa.string())}))
 
 
+def test_who_wants_sees_what_was_removed_and_what_failed(lines, tmp_path):
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "rows.parquet")
+    settings = {"rejected_path": tmp_path / "rejected", "max_failed_fraction": 1.0}
+    remove(lines, tmp_path, [1, 6], **settings)
+    (tmp_path / "of_rows").mkdir()
+    remove(InputFiles(str(tmp_path / "rows.parquet")), tmp_path / "of_rows", [1], rejected_path=tmp_path / "of_rows")
+    rejects = [
+        json.loads(line)
+        for folder in ("rejected/removal", "of_rows/removal")
+        for path in sorted((tmp_path / folder).glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    shown = [reject["row"] for reject in rejects]
+    assert {"text": "b"} in shown
+    assert {"id": "k5"} in shown
+    assert "{broken\r" in shown
+
+
 def test_without_ids_all_is_copied(lines, tmp_path):
     steps, copies = remove(lines, tmp_path, None, max_failed_fraction=1.0)
     assert copies["b/c.jsonl"].read_bytes() == b'{"id": "k4"}\n{"id": "k5"}\n'
@@ -134,8 +152,9 @@ def test_copies_are_written_behind_urls(tmp_path):
     fs.pipe_file("/removal/in/x/a.jsonl", b'{"a": 1}\n{"a": 2}\n')
     steps = Steps("test", LocalExecutor(num_workers=0))
     files = InputFiles("memory://removal/in", "jsonl")
-    tasks = steps.number_rows(files)
-    assert steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), "memory://removal/out") == 1
+    tasks, ids = steps.number_rows(files), write_ids(tmp_path / "ids", [0])
+    for _ in range(2):
+        assert steps.remove(files, tasks, ids, "memory://removal/out/") == 1
     assert fs.cat_file("/removal/out/deduplicated/x/a.jsonl") == b'{"a": 2}\n'
 
 
@@ -146,6 +165,16 @@ def test_a_file_that_changed_after_it_was_numbered_is_not_copied(lines, tmp_path
     steps.remove(lines, tasks, write_ids(tmp_path / "ids", [4]), str(tmp_path / "out"))
     assert "has 1 records, and had 2 when they were counted" in str(steps.result.runs["removal"].stages[0].failures)
     assert not (tmp_path / "out" / "deduplicated" / "b" / "c.jsonl").exists()
+
+
+def test_rows_that_changed_after_they_were_numbered_are_not_copied(tmp_path):
+    pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "a.parquet")
+    steps, files = Steps("test", LocalExecutor(num_workers=0)), InputFiles(str(tmp_path / "a.parquet"))
+    tasks = steps.number_rows(files)
+    pq.write_table(pa.table({"text": ["new", "a", "b"]}), tmp_path / "a.parquet")
+    with pytest.raises(RunFailedError, match="has 3 records, and had 2 when they were counted"):
+        steps.remove(files, tasks, write_ids(tmp_path / "ids", [0]), str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "deduplicated" / "a.parquet").exists()
 
 
 def test_a_damaged_file_is_copied_up_to_the_damage(tmp_path):
