@@ -24,7 +24,7 @@ from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderSt
 from nemo_curator.stages.text.io.reader.jsonl import BOM
 from nemo_curator.stages.text.io.reader.lines import long_line, read_lines
 from nemo_curator.stages.text.io.reader.parquet import BUFFER_BYTES, DAMAGE, promised_rows
-from nemo_curator.stages.text.io.reader.records import column_of, columns_of, joined, parse_record
+from nemo_curator.stages.text.io.reader.records import check_utf8, column_of, columns_of, joined, parse_record
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS, find_lines, row_numbers_of
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.stages.text.io.writer.jsonl import COMPRESSORS
@@ -190,7 +190,7 @@ class LineParser:
         """Which records are broken, and the ids of all; none where the ids are row numbers."""
         records = int(np.count_nonzero(is_record))
         try:
-            lines.decode()  # the decoder passes by what it does not keep
+            check_utf8(lines)  # the decoder passes by what it does not keep
             found = self._decoder.decode_lines(lines)
         except (ValueError, RecursionError, MemoryError):
             found = []

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from nemo_curator.errors import ContractError, InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.deduplication.exact.hash_lines import TextHashReader
 from nemo_curator.stages.deduplication.hashing import hash_texts, normalized
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
@@ -57,14 +58,24 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
 
     def process(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
-        made = self.reader.process(task)
+        made = self._fast_reader().process(task)
         for batch in [made] if isinstance(made, DocumentBatch) else made:
-            held.append(self._hashed(batch))
+            is_hashed = EXACT_DUPLICATE_GROUP_FIELD in batch.get_columns()
+            held.append(batch.to_pyarrow() if is_hashed else self._hashed(batch))
             if sum(map(len, held)) >= _ROWS_AT_ONCE:
                 yield _together(held, task)
                 held = []
         if held:
             yield _together(held, task)
+
+    def _fast_reader(self) -> JsonlReaderStage | ParquetReaderStage:
+        """A reader that makes hashes itself, where nothing is wanted but those of texts as they are."""
+        is_plain = isinstance(self.reader, JsonlReaderStage) and not self.reader.needs_pandas
+        if not is_plain or not self.reader._row_numbers or self.normalize or self.keep.by != "first":
+            return self.reader
+        reader = TextHashReader([self.text_field], self.reader.read_kwargs, _row_numbers=True)
+        names = EXACT_DUPLICATE_GROUP_FIELD, REST_OF_HASH_FIELD, self.id_field
+        return reader.hashing(self.text_field, self.hash_method, names, self._hashed)
 
     def _hashed(self, batch: DocumentBatch) -> pa.Table:
         batch = self._with_text(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -162,6 +162,12 @@ class JsonlReaderStage(BaseFileReader):
         if held or not made:
             yield _batch(held or columns_of([], self._names), task)
 
+    def _parse(
+        self, lines: bytes, count: int, where: Callable[[int, int], str], numbers: RowNumbers | None
+    ) -> list[Columns]:
+        """Make columns of whole lines, so many, with their row numbers."""
+        return parse_lines(lines, count, where, self.fields, numbers)
+
     def _read(
         self, path: str, start: int, stop: int | None, numbers: RowNumbers | None
     ) -> Iterator[tuple[Columns, int]]:
@@ -186,7 +192,7 @@ class JsonlReaderStage(BaseFileReader):
                     lines = lines.removeprefix(BOM)
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
                 where = partial(_name, path, place if start else None, line)
-                parts = parse_lines(lines, count, where, self.fields, numbers)
+                parts = self._parse(lines, count, where, numbers)
                 yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:

@@ -212,6 +212,12 @@ def _parse_one_by_one(
     return records, taken if numbers else None
 
 
+def check_utf8(lines: bytes) -> None:
+    """Raise ValueError if these are not UTF-8. Arrow takes a fifth of the time that it takes to decode them."""
+    offsets = pa.py_buffer(np.array([0, len(lines)], np.int64))
+    pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(lines)).validate(full=True)
+
+
 def parse_record(line: bytes) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(line)
