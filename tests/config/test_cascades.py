@@ -22,7 +22,7 @@ RECIPES = {
     "heuristic_filter_non_english_pipeline": recipes.heuristic_non_english,
 }
 OF_MODELS = {"code_filter_pipeline", "fasttext_filter_pipeline"}
-OF_WORKFLOWS = {"exact_deduplication_pipeline", "semantic_deduplication_pipeline"}
+OF_WORKFLOWS = {f"{kind}_deduplication_pipeline" for kind in ("exact", "fuzzy", "semantic")}
 COMMENT = "    # the cat sat on the mat and the dog sat on the log\n"
 CODE = f'def the_cat(mat):\n{COMMENT}    the = "the cat sat on the mat and the dog sat on the log"\n\n    return the\n'
 
@@ -112,3 +112,14 @@ def test_exact_duplicates_are_removed_as_the_file_says(tmp_path):
     assert result.metadata["num_duplicates"] == 2
     kept = (tmp_path / "out" / "deduplicated" / "documents.jsonl").read_text().splitlines()
     assert [json.loads(line)["n"] for line in kept] == [2, 3]
+
+
+def test_near_duplicates_are_removed_as_the_file_says(tmp_path):
+    sentence = "It was a bright cold day in April, and the clocks were striking thirteen as he came in. "
+    write(tmp_path, [sentence * 3, "something else", sentence * 4, "anything else"], field="body")
+    places = {name: tmp_path / name for name in ("in", "cache", "out")}
+    given = {"input_path": places["in"], "cache_path": places["cache"], "output_path": places["out"]}
+    workflow = pipeline_of("fuzzy_deduplication_pipeline", **given, text_field="body", keep="longest", threshold=0.9)
+    assert workflow.run(executor=LocalExecutor(num_workers=0)).metadata["num_duplicates"] == 1
+    kept = (tmp_path / "out" / "deduplicated" / "documents.jsonl").read_text().splitlines()
+    assert [json.loads(line)["n"] for line in kept] == [1, 2, 3]

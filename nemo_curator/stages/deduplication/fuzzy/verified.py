@@ -243,8 +243,8 @@ class Verified:
 
     def _text_bytes(self) -> int:
         """Bytes of all texts, as they were in memory."""
-        run = self.steps.result.runs["bands"]
-        return sum(stage.bytes_in for stage in run.stages if stage.stage == BandStage.name)
+        stages = self.steps.result.runs["bands"].stages
+        return sum(stage.bytes_in for stage in stages if stage.stage == BandStage.name)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -277,7 +277,8 @@ def prepare_cache(
 
 
 def _has_begun(checkpoint: str) -> bool:
-    fs, place = locate(checkpoint)
+    """Whether the step that writes the first of these files has."""
+    fs, place = locate(f"{checkpoint}/bands")
     return kind_of(fs, place) == "directory"
 
 

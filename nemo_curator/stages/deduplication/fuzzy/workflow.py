@@ -50,12 +50,9 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
     `id_field` names a column of ids to use instead of row numbers. The settings of a GPU do nothing here.
 
     Example:
-        >>> workflow = FuzzyDeduplicationWorkflow(
-        ...     input_path="documents/", cache_path="cache/", output_path="unique/", input_filetype="jsonl",
-        ...     perform_removal=True,
-        ... )
-        >>> workflow.run().get_metadata("num_duplicates")
-        0
+        >>> workflow = FuzzyDeduplicationWorkflow("cache/", "unlike/", "documents/", "jsonl", perform_removal=True)
+        >>> workflow.num_bands, workflow.minhashes_per_band, workflow.threshold
+        (20, 13, 0.8)
     """
 
     cache_path: str
@@ -129,7 +126,8 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         )
         output = Output(self.output_path, ID_GENERATOR_OUTPUT_FILENAME, self.id_field, self._output_options)
         find = self._find_verified if self.verify else self._find_connected
-        find(steps, steps.number_rows(self._files(), initial_tasks), output)
+        with steps:
+            find(steps, steps.number_rows(self._files(), initial_tasks), output)
         return steps.result
 
     def _find_verified(self, steps: Steps, tasks: list[FileGroupTask], output: Output) -> None:

@@ -1,6 +1,8 @@
 import json
+import shutil
 from itertools import combinations, pairwise
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -242,3 +244,48 @@ def test_what_needs_verification_is_refused_without():
 def test_short_windows_without_verification_warn():
     with pytest.warns(UserWarning, match="char_ngrams is 5"):
         FuzzyDeduplicationWorkflow(cache_path="c", output_path="o", verify=False, char_ngrams=5)
+
+
+@pytest.mark.ray
+def test_the_result_is_the_same_on_ray(folder, tmp_path, ray_cluster):
+    from nemo_curator.backends.ray_data import RayDataExecutor
+
+    dedup(folder, tmp_path / "one")
+    workflow = FuzzyDeduplicationWorkflow(
+        str(tmp_path / "cache"), str(tmp_path / "other"), str(folder), "jsonl", input_blocksize=4000
+    )
+    workflow.run(executor=RayDataExecutor())
+    assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
+
+
+def test_a_run_that_was_ended_goes_on_and_one_that_has_ended_is_not_done_again(folder, tmp_path):
+    dedup(folder, tmp_path / "one")
+    running = {"checkpoint_path": str(tmp_path / "checkpoint")}
+    dedup(folder, tmp_path / "other", running=running, perform_removal=True)
+    found = clusters(tmp_path / "other")
+    again = dedup(folder, tmp_path / "other", running=running, perform_removal=True)
+    assert clusters(tmp_path / "one") == found == clusters(tmp_path / "other")
+    assert again.metadata["num_duplicates"] == len(found) == again.metadata["num_duplicates_removed"]
+
+
+def test_a_cache_whose_checkpoint_is_gone_does_not_count(folder, tmp_path):
+    running = {"checkpoint_path": str(tmp_path / "checkpoint")}
+    dedup(write_files(tmp_path / "in", chain(20), files=5), tmp_path / "one", running=running)
+    shutil.rmtree(tmp_path / "checkpoint")
+    dedup(folder, tmp_path / "one", running=running)
+    dedup(folder, tmp_path / "other")
+    assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
+
+
+def test_parquet_is_read_and_written(folder, texts, tmp_path):
+    dedup(folder, tmp_path / "one")
+    (tmp_path / "in").mkdir()
+    known = in_id_order(texts)
+    for part in range(3):
+        rows = known[part * len(known) // 3 : (part + 1) * len(known) // 3]
+        pq.write_table(pa.table({"text": rows, "n": range(len(rows))}), tmp_path / "in" / f"{part}.parquet")
+    dedup(tmp_path / "in", tmp_path / "other", input_filetype="parquet", perform_removal=True)
+    assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
+    kept = [pq.read_table(path) for path in sorted((tmp_path / "other" / "deduplicated").glob("*.parquet"))]
+    gone = clusters(tmp_path / "other")
+    assert pa.concat_tables(kept)["text"].to_pylist() == [text for at, text in enumerate(known) if at not in gone]
