@@ -266,6 +266,7 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
             )
         columns = getattr(initial_tasks[0], "get_columns", None)
         check_contract(plan.stages, columns=columns() if columns else None)
+        _check_columns_read(plan, initial_tasks, 0)
         return initial_tasks
     worker = StageWorker(PhysicalStage(0, (plan.source,)))
     worker.setup()
@@ -281,7 +282,7 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
         own = task._source_id or task.get_deterministic_id()
         task._set_task_id("0", position if own is None else own)
         task._source_id, task._elided = task.get_source_id(), 0
-    _check_columns_read(plan, tasks)
+    _check_columns_read(plan, tasks, 1)
     return tasks
 
 
@@ -302,12 +303,13 @@ def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
     return partition
 
 
-def _check_columns_read(plan: Plan, tasks: list[Task]) -> None:
-    reader = plan.stages[1] if len(plan.stages) > 1 else None
+def _check_columns_read(plan: Plan, tasks: list[Task], place: int) -> None:
+    """Check what the reader at this place will find in the first file."""
+    reader = plan.stages[place] if len(plan.stages) > place else None
     find_columns = getattr(reader, "find_columns", None)
-    columns = find_columns(tasks[0]) if find_columns else None
+    columns = find_columns(tasks[0]) if find_columns and isinstance(tasks[0], FileGroupTask) else None
     if columns is not None:
-        check_contract(plan.stages, read={1: columns})
+        check_contract(plan.stages, read={place: columns})
 
 
 def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:

@@ -214,7 +214,6 @@ def test_a_reader_is_a_source_and_a_stage():
     [
         ({"task_type": "image"}, NotImplementedError, "reads task_type 'document', not 'image'"),
         ({"_generate_ids": True, "_assign_ids": True}, ValueError, "not both"),
-        ({"_generate_ids": True}, NotImplementedError, "come with deduplication; use AddId"),
         ({"read_kwargs": {"lines": False}}, ValueError, "reads one object a line"),
         ({"blocksize": 1, "files_per_partition": 1}, ValueError, "not both"),
     ],

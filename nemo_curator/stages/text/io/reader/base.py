@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, numbers_of
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 
@@ -49,23 +52,58 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
         self.read_kwargs = dict(self.read_kwargs or {})
         if self._generate_ids and self._assign_ids:
             raise ValueError(f"{self.name}: give _generate_ids or _assign_ids, not both")
-        if self._generate_ids or self._assign_ids:
-            raise NotImplementedError(f"{self.name}: _generate_ids and _assign_ids come with deduplication; use AddId")
 
     @abstractmethod
     def read_task(self, task: FileGroupTask, read_kwargs: dict[str, Any], fields: list[str] | None) -> ReaderOutput:
         """Read the files of a task; with `fields`, only these columns."""
 
     def outputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], list(self.fields or [])
+        return ["data"], self._names or []
 
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
         made = self.read_task(task, dict(self.read_kwargs), self.fields)
         batch = DocumentBatch(task.dataset_name, made.data, _metadata={**task._metadata, **(made.metadata or {})})
+        if self._numbers_rows and CURATOR_DEDUP_ID_STR not in batch.get_columns():
+            batch = batch.with_column(CURATOR_DEDUP_ID_STR, self._all_numbers(task, batch.num_items))
         if not batch.num_items and not self.allow_empty:
             raise InputError(f"{self.name}: no documents in {', '.join(task.data)}")
         counts.seen(batch.num_items)
         return batch
+
+    @property
+    def _numbers_rows(self) -> bool:
+        """Whether the records get a column with their numbers. One of that name that is read stays as it is."""
+        return (self._generate_ids or self._assign_ids) and CURATOR_DEDUP_ID_STR not in (self.fields or [])
+
+    @property
+    def _names(self) -> list[str] | None:
+        """The columns that are made; None where those of the files are."""
+        return self.fields and [*self.fields, *self._made]
+
+    @property
+    def _made(self) -> list[str]:
+        """The columns that are made beside those of the files."""
+        return [CURATOR_DEDUP_ID_STR] if self._numbers_rows else []
+
+    def _numbers(self, task: FileGroupTask) -> list[RowNumbers] | list[None]:
+        """For each file of a task the numbers of its records."""
+        if not self._numbers_rows:
+            return [None] * len(task.data)
+        numbers = numbers_of(task)
+        if numbers is None:
+            raise InputError(f"{self.name}: {', '.join(task.data)} was not numbered; count its records first")
+        return numbers
+
+    def _all_numbers(self, task: FileGroupTask, rows: int) -> np.ndarray:
+        """The numbers of all records of a task, which were read at once."""
+        numbers = [one for one in self._numbers(task) if one is not None]
+        counted = [np.arange(one.next, one.stop) for one in numbers]
+        if sum(map(len, counted)) != rows:
+            raise InputError(
+                f"{self.name}: {', '.join(task.data)} has {rows} records and {sum(map(len, counted))} numbers; read it "
+                "with the settings, and in the state, in which it was counted"
+            )
+        return np.concatenate(counted)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nemo_curator.errors import InputError
-from nemo_curator.ledger import counts
+from nemo_curator.ledger import counts, pulse
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BATCH_CELLS, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import long_line, read_head, read_lines
 from nemo_curator.stages.text.io.reader.records import Columns, columns_of, joined, parse_lines
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, count_lines
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -103,6 +105,21 @@ class JsonlReaderStage(BaseFileReader):
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
         return super().process(task) if self.needs_pandas else self._batches(task)
 
+    def count_records(self, path: str, reader_config: dict[str, Any]) -> int:
+        """How many records a file or a part of it holds, those included that cannot be parsed."""
+        found = 0
+
+        def too_long(place: int, size: int) -> None:
+            nonlocal found
+            found += 1
+
+        lines_of = read_lines(path, *reader_config.get("byte_range", (0, None)), too_long=too_long, **self._opening())
+        with suppress(InputError):  # what comes before the damage counts; reading says what is wrong
+            for place, lines in lines_of:
+                found += count_lines(lines if place else lines.removeprefix(_BOM))
+                pulse.beat()
+        return found
+
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first records of a task; None where that cannot be said."""
         if self.needs_pandas:
@@ -114,7 +131,7 @@ class JsonlReaderStage(BaseFileReader):
         found = _keys(head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1])
         if self.fields and found and not set(self.fields) & set(found):
             raise InputError(f"{self.name}: {task.data[0]} has none of {self.fields}; its columns are {found}")
-        return self.fields or found or None
+        return self._names or (found and [*dict.fromkeys([*found, *self._made])]) or None
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -132,8 +149,9 @@ class JsonlReaderStage(BaseFileReader):
         held: list[Columns] = []
         size = rows = made = 0
         names: set[str] = set()
-        for path in map(str, task.data):
-            for found, length in self._read(path, *task.reader_config.get("byte_range", (0, None))):
+        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+            start, stop = task.reader_config.get("byte_range", (0, None))
+            for found, length in self._read(path, start, stop, numbers):
                 names.update(found.columns)
                 if held and (size + length > BATCH_BYTES or len(names) * (rows + found.rows) > BATCH_CELLS):
                     yield _batch(held, task)
@@ -142,9 +160,11 @@ class JsonlReaderStage(BaseFileReader):
                 size += length
                 rows += found.rows
         if held or not made:
-            yield _batch(held or columns_of([], self.fields), task)
+            yield _batch(held or columns_of([], self._names), task)
 
-    def _read(self, path: str, start: int, stop: int | None) -> Iterator[tuple[Columns, int]]:
+    def _read(
+        self, path: str, start: int, stop: int | None, numbers: RowNumbers | None
+    ) -> Iterator[tuple[Columns, int]]:
         """The rows of a file or a range of it, in runs with their size. What ends it early counts as one more."""
         line = 1
 
@@ -153,6 +173,8 @@ class JsonlReaderStage(BaseFileReader):
             counts.seen(1)
             counts.failed(long_line(path, place, size), source=_name(path, place if start else None, line))
             line += 1
+            if numbers:
+                numbers.take(1)
 
         place = start
         try:
@@ -163,7 +185,8 @@ class JsonlReaderStage(BaseFileReader):
                     _refuse_other_json(lines, path)
                     lines = lines.removeprefix(_BOM)
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-                parts = parse_lines(lines, count, partial(_name, path, place if start else None, line), self.fields)
+                where = partial(_name, path, place if start else None, line)
+                parts = parse_lines(lines, count, where, self.fields, numbers)
                 yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:

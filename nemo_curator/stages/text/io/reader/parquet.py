@@ -13,11 +13,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nemo_curator.errors import InputError
+from nemo_curator.errors import InputError, StorageError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import open_bytes
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_column
 from nemo_curator.stages.text.io.settings import asks_for_more
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -98,6 +100,10 @@ class ParquetReaderStage(BaseFileReader):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.fields = self.fields or self.read_kwargs.pop("columns", None)
+        if self._numbers_rows and self.read_kwargs.get("filters"):
+            raise ValueError(
+                f"{self.name}: filters leave out rows, so the others cannot be numbered; filter afterwards"
+            )
 
     @property
     def needs_pandas(self) -> bool:
@@ -105,6 +111,16 @@ class ParquetReaderStage(BaseFileReader):
 
     def process(self, task: FileGroupTask) -> DocumentBatch | Iterator[DocumentBatch]:
         return super().process(task) if self.needs_pandas else self._batches(task)
+
+    def count_records(self, path: str, reader_config: dict[str, Any]) -> int:
+        """How many rows a file or some of its row groups hold, by the footer of the file."""
+        try:
+            with self._open(path) as file:
+                return _promised(pq.ParquetFile(file).metadata, reader_config.get("row_groups"))
+        except (StorageError, FileNotFoundError, PermissionError):
+            raise  # it may be there when it is read, and have rows
+        except _DAMAGE:
+            return 0
 
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first file of a task; None where that cannot be said."""
@@ -115,7 +131,7 @@ class ParquetReaderStage(BaseFileReader):
             return None
         if self.fields and (missing := [name for name in self.fields if name not in found]):
             raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
-        return self.fields or found
+        return self._names or [*dict.fromkeys([*found, *self._made])]
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -129,8 +145,8 @@ class ParquetReaderStage(BaseFileReader):
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
         made = 0
-        for path in map(str, task.data):
-            for table in self._tables(path, task.reader_config.get("row_groups")):
+        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+            for table in self._tables(path, task.reader_config.get("row_groups"), numbers):
                 is_full = sum(one.nbytes for one in held) + table.nbytes > BATCH_BYTES
                 if held and (is_full or table.schema != held[0].schema):
                     if any(map(len, held)):
@@ -141,7 +157,7 @@ class ParquetReaderStage(BaseFileReader):
         if any(map(len, held)) or not made:
             yield _batch(held, task)
 
-    def _tables(self, path: str, row_groups: list[int] | None) -> Iterator[pa.Table]:
+    def _tables(self, path: str, row_groups: list[int] | None, numbers: RowNumbers | None) -> Iterator[pa.Table]:
         """The rows of a file or some of its row groups, in steps. What ends it early counts the rows that are missing.
 
         Where the footer cannot be read, nobody knows how many these are: it counts as one.
@@ -159,11 +175,11 @@ class ParquetReaderStage(BaseFileReader):
                 names = [name for name in wanted if name in found]
                 promised = _promised(file.metadata, row_groups)
                 _check_names(names, path)
-                yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted)
+                yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted, numbers)
                 for group in range(file.num_row_groups) if row_groups is None else row_groups:
                     place, start = f"{path}, row group {group}", read
                     for batch in self._scan(file, source, group, names):
-                        table = _without_nonsense(_table(batch, wanted), path, read)
+                        table = _without_nonsense(_table(batch, wanted, numbers), path, read)
                         counts.seen(batch.num_rows, batch.nbytes)
                         read += batch.num_rows
                         yield table
@@ -172,6 +188,8 @@ class ParquetReaderStage(BaseFileReader):
                 self._check(read, promised)
         except _DAMAGE as error:
             rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
+            if numbers:
+                numbers.next += promised - read
             counts.cut_short(error, source=f"{place}, after row {read}" if read else place, rows=rows)
 
     def _check(self, read: int, promised: int) -> None:
@@ -207,8 +225,8 @@ def _batch(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
     return DocumentBatch.from_arrow(table, dataset_name=task.dataset_name, metadata=dict(task._metadata))
 
 
-def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
-    """The columns of these names: null where the file has none, JSON where it is marked as such."""
+def _table(batch: pa.RecordBatch, names: list[str], numbers: RowNumbers | None) -> pa.Table:
+    """The columns of these names: null where the file has none, JSON where it is marked as such. And the numbers."""
     columns = {}
     for name in names:
         at = batch.schema.get_field_index(name)
@@ -218,6 +236,8 @@ def _table(batch: pa.RecordBatch, names: list[str]) -> pa.Table:
         if column.type in _VIEWS:
             column = column.cast(_VIEWS[column.type])
         columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
+    if numbers:
+        columns.setdefault(CURATOR_DEDUP_ID_STR, number_column(numbers.take(batch.num_rows)))
     return pa.table(columns)
 
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
+from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_column
 from nemo_curator.tasks.json_column import JSON, encoded
 
 MOST_KEYS = 2**14
@@ -46,11 +48,16 @@ class Columns:
 
 
 def parse_lines(
-    lines: bytes, count: int, where: Callable[[int, int], str], fields: list[str] | None = None
+    lines: bytes,
+    count: int,
+    where: Callable[[int, int], str],
+    fields: list[str] | None = None,
+    numbers: RowNumbers | None = None,
 ) -> list[Columns]:
     """Parse whole lines, so many, into columns; those that are no records are set aside.
 
-    `where` names a line for people, from its place among the bytes and the number of lines before it.
+    `where` names a line for people, from its place among the bytes and the number of lines before it. With `numbers`
+    there is a column for them, if there is none of its name.
     """
     try:
         records = _decoder.decode_lines(lines)
@@ -58,9 +65,10 @@ def parse_lines(
     except (*_NO_RECORD, MemoryError):
         found = None
     if found is None:
-        return columns_of(_parse_one_by_one(lines, where), fields)
+        records, taken = _parse_one_by_one(lines, where, numbers)
+        return _numbered(columns_of(records, fields), taken)
     counts.seen(count, len(lines))
-    return found
+    return _numbered(found, numbers.take(count) if numbers else None)
 
 
 def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> list[Columns]:
@@ -112,6 +120,15 @@ def column_of(values: list[Any]) -> pa.Array:
     return _json_of(values)
 
 
+def _numbered(parts: list[Columns], numbers: range | list[int] | None) -> list[Columns]:
+    at = 0
+    for part in parts:
+        if numbers is not None and CURATOR_DEDUP_ID_STR not in part.columns:
+            part.columns[CURATOR_DEDUP_ID_STR] = number_column(numbers[at : at + part.rows])
+        at += part.rows
+    return parts
+
+
 def _values(records: list[dict[str, Any]], name: str, places: list[int] | None) -> list[Any]:
     """The values of a key that all records have, or only those in these places: gaps cost next to nothing."""
     if places is None:
@@ -150,17 +167,23 @@ def _kinds(values: Iterable[Any]) -> set[type]:
     return set(map(type, values)) - {type(None)}
 
 
-def _parse_one_by_one(lines: bytes, where: Callable[[int, int], str]) -> list[dict[str, Any]]:
+def _parse_one_by_one(
+    lines: bytes, where: Callable[[int, int], str], numbers: RowNumbers | None
+) -> tuple[list[dict[str, Any]], list[int] | None]:
+    """Parse lines, and say which numbers those have that could be parsed."""
     records, place = [], 0
+    taken: list[int] = []
     for number, line in enumerate(lines.split(b"\n")):
         if not line.isspace() and line:
             counts.seen(1, len(line) + 1)
+            of_line = numbers.take(1) if numbers else ()
             try:
                 records.append(_parse(line))
+                taken += of_line
             except (*_NO_RECORD, MemoryError) as error:
                 counts.failed(error, source=where(place, number), record=line.decode(errors="replace"))
         place += len(line) + 1
-    return records
+    return records, taken if numbers else None
 
 
 def _parse(line: bytes) -> dict[str, Any]:

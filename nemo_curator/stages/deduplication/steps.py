@@ -1,0 +1,191 @@
+"""What the workflows of deduplication share: the files they read, and their pipelines one after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
+
+from nemo_curator.backends.slurm_array import resolve_slurm_array_config
+from nemo_curator.errors import ContractError, InputError
+from nemo_curator.pipeline.pipeline import Pipeline
+from nemo_curator.pipeline.workflow import WorkflowRunResult
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.file_partitioning import FilePartitioningStage
+from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
+
+if TYPE_CHECKING:
+    from nemo_curator.backends.base import BaseExecutor
+    from nemo_curator.ledger.checkpoint import OnChange
+
+MOST_BLOCK_BYTES = 64 * 2**20
+"""The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+RECORDS = "records"
+"""In the metadata of a task: how many records each of its files holds."""
+
+
+@dataclass
+class InputFiles:
+    """The files that a workflow reads. `blocksize` is the most of a partition, and does not change the ids."""
+
+    input_path: str | list[str] | None = None
+    input_filetype: Literal["parquet", "jsonl"] = "parquet"
+    blocksize: int | str | None = None
+    files_per_partition: int | None = None
+    file_extensions: list[str] | None = None
+    read_kwargs: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_filetype not in ("parquet", "jsonl"):
+            raise ValueError(f"unknown input_filetype {self.input_filetype!r}; wanted 'parquet' or 'jsonl'")
+
+    @property
+    def storage_options(self) -> dict[str, Any] | None:
+        return (self.read_kwargs or {}).get("storage_options")
+
+    def find(self) -> FilePartitioningStage:
+        """The stage that finds the files and cuts them into partitions."""
+        if not self.input_path:
+            raise ValueError("input_path to the dataset must be provided if initial_tasks are not provided manually.")
+        block = None
+        if self.files_per_partition is None:
+            block = min(parse_bytes_string_to_int(self.blocksize or MOST_BLOCK_BYTES), MOST_BLOCK_BYTES)
+        return FilePartitioningStage(
+            self.input_path,
+            self.files_per_partition,
+            block,
+            self.file_extensions or get_default_file_extensions(self.input_filetype),
+            self.storage_options,
+            split_by=self._split_by(),
+        )
+
+    def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
+        """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave."""
+        kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
+        names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
+        return kind(names, dict(self.read_kwargs or {}), _assign_ids=id_field is None)
+
+    def _split_by(self) -> Literal["byte_range", "row_groups"] | None:
+        reader = self.reader(["text"])
+        if reader.needs_pandas or self.files_per_partition is not None:
+            return None
+        if self.input_filetype == "parquet":
+            return "row_groups"
+        return "byte_range" if (self.read_kwargs or {}).get("compression", "infer") == "infer" else None
+
+
+@dataclass
+class CountRecords(ProcessingStage[FileGroupTask, FileGroupTask]):
+    """Count the records of each file of a partition; nothing of them is parsed."""
+
+    reader: JsonlReaderStage | ParquetReaderStage
+    name: str = "count_records"
+
+    def process(self, task: FileGroupTask) -> FileGroupTask:
+        records = [self.reader.count_records(str(path), task.reader_config) for path in task.data]
+        metadata = {**task._metadata, RECORDS: records}
+        return FileGroupTask(task.dataset_name, task.data, _metadata=metadata, reader_config=task.reader_config)
+
+
+@dataclass
+class Steps:
+    """The pipelines of a workflow: each with a folder of its own in the checkpoint; `result` has what they did."""
+
+    workflow: str
+    executor: BaseExecutor | None = None
+    checkpoint_path: str | os.PathLike | None = None
+    on_change: OnChange = "error"
+    max_failed_fraction: float = 0.0
+    rejected_path: str | os.PathLike | None = None
+    memory_limit: int | str | None = None
+    result: WorkflowRunResult = field(init=False)
+    num_rows: int = field(default=0, init=False)
+    """The records that `number_rows` found."""
+
+    def __post_init__(self) -> None:
+        if resolve_slurm_array_config() is not None:
+            raise ContractError(
+                f"{self.workflow} must see all documents, and a job of a Slurm array sees its share; set "
+                "NEMO_CURATOR_SLURM_ARRAY_ENABLED=false and run it as one job, on several nodes with SlurmRayClient"
+            )
+        self.result = WorkflowRunResult(self.workflow)
+        self._start = time.perf_counter()
+
+    def run(
+        self,
+        name: str,
+        stages: list[ProcessingStage],
+        tasks: list[Any] | None = None,
+        *,
+        executor: BaseExecutor | None = None,
+        max_failed_fraction: float | None = None,
+    ) -> list[Any]:
+        """Run a pipeline; its tasks, its account, and `<name>_time` in seconds go into the result."""
+        if tasks is not None and not tasks:
+            raise InputError(f"{self.workflow}: {name} has nothing to work on")
+        pipeline = Pipeline(f"{self.workflow}: {name}", stages=stages)
+        most = self.max_failed_fraction if max_failed_fraction is None else max_failed_fraction
+        start = time.perf_counter()
+        try:
+            made = pipeline.run(
+                executor or self.executor,
+                tasks,
+                _within(self.checkpoint_path, name),
+                max_failed_fraction=most,
+                on_change=self.on_change,
+                rejected_path=_within(self.rejected_path, name),
+                memory_limit=self.memory_limit,
+            )
+        finally:
+            end = time.perf_counter()
+            self.result.add_run(name, pipeline.last_run)
+            self.result.extend_metadata({f"{name}_time": end - start, "total_time": end - self._start})
+        self.result.add_pipeline_tasks(name, made)
+        return made
+
+    def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
+        """The partitions that a workflow reads: those given, or those that are found."""
+        if initial_tasks is None:
+            return self.run("input_filegroups", [files.find()])
+        tasks = [task for task in initial_tasks if isinstance(task, FileGroupTask)]
+        if strange := [task for task in initial_tasks if not isinstance(task, FileGroupTask)]:
+            raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
+        return tasks
+
+    def number_rows(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
+        """Give every record its id: its number in the order of the paths, and of the places in a file.
+
+        Lines that cannot be parsed are counted, so the ids depend on the files alone: not on the block size, the
+        executor, or on what failed. Returns the partitions; `files.reader` reads them with their ids.
+        """
+        tasks = self.find_files(files, initial_tasks)
+        counted = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        parts: dict[tuple, tuple[FileGroupTask, int]] = {}
+        for task in counted:
+            for at, path in enumerate(map(str, task.data)):
+                part = path, *_place(task)
+                if parts.setdefault(part, (task, at)) != (task, at):
+                    raise InputError(f"{path} is in the initial_tasks twice: each of its records would have two ids")
+            task._metadata[ROW_NUMBERS] = [[0, 0] for _ in task.data]
+        self.num_rows = 0
+        for part in sorted(parts):
+            task, at = parts[part]
+            first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
+            task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
+        return counted
+
+
+def _place(task: FileGroupTask) -> tuple[int, ...]:
+    """Where in its file a partition begins."""
+    config = task.reader_config
+    return tuple(chain(config.get("byte_range", [0])[:1], config.get("row_groups", [0])[:1]))
+
+
+def _within(folder: str | os.PathLike | None, name: str) -> str | None:
+    return None if folder is None else f"{os.fspath(folder).rstrip('/')}/{name}"

@@ -1,0 +1,85 @@
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.text.io.reader.row_numbers import count_lines
+
+ID = CURATOR_DEDUP_ID_STR
+
+
+def here(**settings):
+    return Steps("test", LocalExecutor(num_workers=0), **settings)
+
+
+def ids_of(files, initial_tasks=None, **settings):
+    """The text of each document that can be read, by its id."""
+    steps = here(**settings)
+    tasks = steps.number_rows(files, initial_tasks)
+    batches = steps.run("read", [files.reader(["text"])], tasks)
+    rows = [row for batch in batches for row in batch.to_pyarrow().to_pylist()]
+    found = {row[ID]: row["text"] for row in rows}
+    assert len(found) == len(rows)
+    return found, steps
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Files of lines, some blank, some broken, with the number of each line that is a record or should be one."""
+    number, wanted, files = 0, {}, {}
+    for name in ("b/1.jsonl", "a.jsonl.gz", "c.jsonl"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        texts = [json.dumps({"text": f"{name} {line}"}) for line in range(300 if name == "c.jsonl" else 20)]
+        texts[3::7] = [""] * len(texts[3::7])
+        texts[5::11] = ["{broken"] * len(texts[5::11])
+        files[path] = "\r\n".join(texts).encode()
+        path.write_bytes(gzip.compress(files[path]) if name.endswith("gz") else files[path])
+    for path in sorted(files):
+        for line in files[path].split(b"\r\n"):
+            if line and not line.startswith(b"{b"):
+                wanted[number] = json.loads(line)["text"]
+            number += bool(line)
+    return str(tmp_path / "in"), wanted, number
+
+
+@pytest.mark.parametrize("grouping", [{}, {"blocksize": 500}, {"blocksize": "1GiB"}, {"files_per_partition": 2}])
+def test_the_id_of_a_line_is_its_number_in_the_sorted_files_however_they_are_grouped(lines, grouping):
+    path, wanted, records = lines
+    found, steps = ids_of(InputFiles(path, "jsonl", **grouping), max_failed_fraction=1.0)
+    assert found == wanted
+    assert steps.num_rows == records
+    assert set(steps.result.runs) == {"input_filegroups", "row_numbers", "read"}
+    assert steps.result.metadata["row_numbers_time"] <= steps.result.metadata["total_time"]
+
+
+@pytest.mark.parametrize("grouping", [{}, {"blocksize": 300}, {"files_per_partition": 3}])
+def test_the_id_of_a_row_is_its_number_though_files_beside_it_are_damaged(tmp_path, grouping):
+    wanted = {}
+    for number in range(4):
+        texts = [f"{number} {row}" for row in range(40)]
+        pq.write_table(pa.table({"text": texts}), tmp_path / f"{number}.parquet", row_group_size=10)
+        wanted |= {40 * number + row: text for row, text in enumerate(texts)}
+    data = bytearray((tmp_path / "1.parquet").read_bytes())
+    second = pq.ParquetFile(tmp_path / "1.parquet").metadata.row_group(1).column(0).data_page_offset
+    data[second : second + 20] = b"\xff" * 20
+    (tmp_path / "1.parquet").write_bytes(data)
+    files = InputFiles(str(tmp_path), **grouping)
+    found, steps = ids_of(files, max_failed_fraction=1.0)
+    assert steps.num_rows == 160
+    assert found == {id_: text for id_, text in wanted.items() if id_ in found}
+    assert set(found) >= {*range(50), *range(80, 160)}
+    assert len(found) < 160
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([b"\n", b"\r", b" ", b"{", b"a", b"\t", b"\x0b", b"\xc2\xa0"])).map(b"".join))
+def test_lines_are_counted_unless_they_are_blank(data):
+    assert count_lines(data) == sum(bool(line.strip()) for line in data.split(b"\n"))
