@@ -233,6 +233,21 @@ def read_bucket(
     return table
 
 
+def read_files_of(
+    path: str, bucket: int, num_buckets: int, storage_options: dict[str, Any] | None = None
+) -> pa.Table | None:
+    """Read one bucket of those in a folder outside a pipeline over them; None where it holds nothing."""
+    folder = f"{absolute(path)}/{_name(bucket, num_buckets)}"
+    fs, place = locate(folder, storage_options)
+    try:
+        names = sorted(one.rpartition("/")[2] for one in ask(fs, "ls", place, detail=False))
+    except FileNotFoundError:
+        return None
+    names = [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
+    tables = each(partial(_read, columns=None, storage_options=storage_options), [f"{folder}/{name}" for name in names])
+    return pa.concat_tables(tables, promote_options="permissive") if tables else None
+
+
 def _read(path: str, columns: list[str] | None, storage_options: dict[str, Any] | None) -> pa.Table:
     with open_bytes(path, storage_options) as file:
         data = file.read()

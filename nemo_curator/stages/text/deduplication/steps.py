@@ -1,0 +1,117 @@
+"""What the workflows that cut parts out of texts share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nemo_curator.errors import InputError
+from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketWriter, buckets_for
+from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.text.deduplication.rewriting import (
+    RewriteFilesStage,
+    Rewriting,
+    mirrored,
+    roots_of,
+    whole_files,
+)
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.text.io.writer.base import absolute
+from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import Found, compression_of, with_sizes
+from nemo_curator.utils.storage import ask, locate
+
+if TYPE_CHECKING:
+    from nemo_curator.stages.base import ProcessingStage
+    from nemo_curator.tasks.file_group import FileGroupTask
+    from nemo_curator.tasks.tasks import Task
+
+DEDUPLICATED = "deduplicated"
+
+_BUCKET_BYTES = 2**28
+_COMPRESSED, _PARQUET = 5, 3
+"""How much more text than bytes there is in files, about."""
+
+
+@dataclass
+class CuttingSteps:
+    """The steps of a workflow that finds parts of texts in buckets, and writes the files again without them."""
+
+    steps: Steps
+    files: InputFiles
+    output_path: str
+    storage_options: dict[str, Any] | None = None
+    tasks: list[FileGroupTask] = field(default_factory=list)
+    buckets: list[str] = field(default_factory=list)
+
+    def number_rows(self, initial_tasks: list[Task] | None) -> None:
+        self.tasks = self.steps.number_rows(self.files, initial_tasks)
+        for task in self.tasks:
+            # files that come to lie before others change the ids of those: what was made of them is made again
+            firsts = "-".join(str(first) for first, _ in task._metadata[ROW_NUMBERS])
+            task.task_id = f"{task.task_id}-{firsts}"
+
+    def read(self, name: str, text_field: str, stages: list[ProcessingStage]) -> list[Task]:
+        """Run stages over the texts and their ids."""
+        return self.steps.run(name, [self.files.reader([text_field]), *stages], self.tasks)
+
+    def into_buckets(self, name: str, key_field: str, num_buckets: int) -> BucketWriter:
+        """The stage that writes into buckets of this name; buckets that an earlier run left there are deleted."""
+        path = f"{absolute(self.output_path)}/{name}"
+        self.buckets.append(path)
+        return BucketWriter(
+            path,
+            key_field,
+            num_buckets,
+            mode="overwrite" if self._holds_buckets(path) else "error",
+            storage_options=self.storage_options,
+        )
+
+    def buckets_for(self, nbytes: float) -> int:
+        """How many buckets for so much, by the memory that one may take."""
+        memory = _BUCKET_BYTES
+        if self.steps.memory_limit is not None:
+            memory = min(memory, parse_bytes_string_to_int(self.steps.memory_limit) // 8)
+        return min(buckets_for(int(nbytes), max(memory, 1)), MOST_BUCKETS)
+
+    def text_bytes(self) -> int:
+        """About how much text the files hold."""
+        paths = sorted({str(path) for task in self.tasks for path in task.data})
+        found = with_sizes([Found(path, None, "") for path in paths], self.files.storage_options)
+        factor = _PARQUET if self.files.input_filetype == "parquet" else 1
+        return sum((one.size or 0) * (_COMPRESSED if compression_of(one.path) else factor) for one in found)
+
+    def rewrite(self, rewriting: Rewriting) -> dict[str, Any]:
+        """Write the files again under `<output_path>/deduplicated`; what became of the documents, for the result."""
+        whole = whole_files(self.tasks)
+        paths = [str(task.data[0]) for task in whole]
+        extensions = self.files.file_extensions or get_default_file_extensions(self.files.input_filetype)
+        roots = roots_of(paths, self.files.input_path, extensions, self.files.storage_options)
+        targets = mirrored(paths, f"{absolute(self.output_path)}/{DEDUPLICATED}", roots)
+        if same := sorted(set(targets.values()) & set(paths)):
+            raise InputError(f"{same[0]} would be overwritten by itself; give another output_path")
+        stage = RewriteFilesStage(
+            rewriting, self.files.input_filetype, targets, dict(self.files.read_kwargs or {}), self.storage_options
+        )
+        made = self.steps.run("removal", [stage], whole)
+        dropped: Counter[str] = sum((Counter(task._metadata["dropped"]) for task in made), Counter())
+        return {
+            "num_documents": sum(task._metadata["num_rows"] for task in made) + dropped.total(),
+            "num_edited": sum(task._metadata["edited"] for task in made),
+            "num_dropped": dropped.total(),
+            "dropped": dict(dropped),
+            "removed_chars": sum(task._metadata["removed_chars"] for task in made),
+            "final_output_path": f"{absolute(self.output_path)}/{DEDUPLICATED}",
+        }
+
+    def delete_buckets(self) -> None:
+        """Delete what only this run needed. With a checkpoint it stays, for a run that goes on."""
+        for path in self.buckets if self.steps.checkpoint_path is None else []:
+            fs, place = locate(path, self.storage_options)
+            if self._holds_buckets(path):
+                ask(fs, "rm", place, recursive=True)
+
+    def _holds_buckets(self, path: str) -> bool:
+        fs, place = locate(path, self.storage_options)
+        return ask(fs, "exists", f"{place}/{MANIFEST}")
