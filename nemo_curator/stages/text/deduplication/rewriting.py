@@ -32,6 +32,9 @@ from nemo_curator.utils.retries import retrying
 from nemo_curator.utils.storage import locate, open_bytes
 from nemo_curator.utils.whole_files import appearing_whole
 
+TARGET = "target"
+"""In the metadata of a task: where its file goes."""
+
 _BOM = b"\xef\xbb\xbf"
 _ROWS = 4096
 _GROUP_BYTES = 2**26
@@ -68,22 +71,23 @@ class Rewriting:
 
 @dataclass
 class RewriteFilesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
-    """Write a file again under another folder, without the parts of its texts that are to be cut out.
+    """Write a file again where its task says, without the parts of its texts that are to be cut out.
 
     Lines of JSONL that lose nothing are copied byte by byte, those that are no records too; Parquet keeps its schema.
-    The task that is made says in `_metadata` what was lost.
+    The task that is made says in `_metadata` what was lost. `version` stands for the cuts: with others all is done
+    again.
     """
 
     rewriting: Rewriting
     input_filetype: Literal["parquet", "jsonl"]
-    targets: dict[str, str]
     read_kwargs: dict[str, Any] = field(default_factory=dict)
     write_storage_options: dict[str, Any] | None = None
+    version: str = ""
     name: str = "rewrite_files"
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         path = str(task.data[0])
-        target = self.targets[path]
+        target = task._metadata[TARGET]
         numbers = numbers_of(task)
         if numbers is None:
             raise InputError(f"{self.name}: {path} was not numbered; count its records first")
@@ -171,13 +175,13 @@ def whole_files(tasks: list[FileGroupTask]) -> list[FileGroupTask]:
     return made
 
 
-def mirrored(paths: list[str], folder: str, roots: list[str]) -> dict[str, str]:
+def mirrored(paths: list[str], folder: str, roots: list[str]) -> list[str]:
     """Where each file goes: into the folder, under the path that it has in that of the roots which holds it."""
-    targets = {}
+    targets = []
     for path in paths:
         inside = [path[len(root) :].lstrip("/") for root in roots if path.startswith(f"{root.rstrip('/')}/")]
-        targets[path] = f"{folder}/{min(inside, key=len) if inside else path.rpartition('/')[2]}"
-    twice = [target for target, count in Counter(targets.values()).items() if count > 1]
+        targets.append(f"{folder}/{min(inside, key=len) if inside else path.rpartition('/')[2]}")
+    twice = [target for target, count in Counter(targets).items() if count > 1]
     if twice:
         raise InputError(f"two input files would both become {twice[0]}; give the folder that holds both as input_path")
     return targets

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.errors import InputError
+from nemo_curator.ledger.fingerprint import input_signature
 from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketWriter, buckets_for
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.deduplication.rewriting import (
+    TARGET,
     RewriteFilesStage,
     Rewriting,
     mirrored,
@@ -20,6 +22,7 @@ from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
 from nemo_curator.utils.find_files import Found, compression_of, with_sizes
+from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import ask, locate
 
 if TYPE_CHECKING:
@@ -58,15 +61,16 @@ class CuttingSteps:
 
     def into_buckets(self, name: str, key_field: str, num_buckets: int) -> BucketWriter:
         """The stage that writes into buckets of this name; buckets that an earlier run left there are deleted."""
-        path = f"{absolute(self.output_path)}/{name}"
+        path = self.folder(name)
+        fs, place = locate(path, self.storage_options)
+        names = ask(fs, "find", place) if ask(fs, "exists", place) else []
+        if names and not self._holds_buckets(path):
+            raise InputError(f"{path} is for buckets, and holds other files such as {names[0]}; move them")
         self.buckets.append(path)
-        return BucketWriter(
-            path,
-            key_field,
-            num_buckets,
-            mode="overwrite" if self._holds_buckets(path) else "error",
-            storage_options=self.storage_options,
-        )
+        return BucketWriter(path, key_field, num_buckets, mode="overwrite", storage_options=self.storage_options)
+
+    def folder(self, name: str) -> str:
+        return f"{absolute(self.output_path)}/{name}"
 
     def buckets_for(self, nbytes: float) -> int:
         """How many buckets for so much, by the memory that one may take."""
@@ -82,17 +86,25 @@ class CuttingSteps:
         factor = _PARQUET if self.files.input_filetype == "parquet" else 1
         return sum((one.size or 0) * (_COMPRESSED if compression_of(one.path) else factor) for one in found)
 
-    def rewrite(self, rewriting: Rewriting) -> dict[str, Any]:
-        """Write the files again under `<output_path>/deduplicated`; what became of the documents, for the result."""
+    def rewrite(self, rewriting: Rewriting, cuts: list[Task]) -> dict[str, Any]:
+        """Write the files again under `<output_path>/deduplicated`; what became of the documents, for the result.
+
+        `cuts` are the tasks of those who wrote the cuts: with others a checkpoint is of no use.
+        """
         whole = whole_files(self.tasks)
         paths = [str(task.data[0]) for task in whole]
         extensions = self.files.file_extensions or get_default_file_extensions(self.files.input_filetype)
         roots = roots_of(paths, self.files.input_path, extensions, self.files.storage_options)
-        targets = mirrored(paths, f"{absolute(self.output_path)}/{DEDUPLICATED}", roots)
-        if same := sorted(set(targets.values()) & set(paths)):
-            raise InputError(f"{same[0]} would be overwritten by itself; give another output_path")
+        for task, target in zip(whole, mirrored(paths, self.folder(DEDUPLICATED), roots)):
+            if target in paths:
+                raise InputError(f"{target} would be overwritten by itself; give another output_path")
+            task._metadata[TARGET] = target
         stage = RewriteFilesStage(
-            rewriting, self.files.input_filetype, targets, dict(self.files.read_kwargs or {}), self.storage_options
+            rewriting,
+            self.files.input_filetype,
+            dict(self.files.read_kwargs or {}),
+            self.storage_options,
+            version=version_of(cuts, self.storage_options),
         )
         made = self.steps.run("removal", [stage], whole)
         dropped: Counter[str] = sum((Counter(task._metadata["dropped"]) for task in made), Counter())
@@ -102,7 +114,7 @@ class CuttingSteps:
             "num_dropped": dropped.total(),
             "dropped": dict(dropped),
             "removed_chars": sum(task._metadata["removed_chars"] for task in made),
-            "final_output_path": f"{absolute(self.output_path)}/{DEDUPLICATED}",
+            "final_output_path": self.folder(DEDUPLICATED),
         }
 
     def delete_buckets(self) -> None:
@@ -115,3 +127,8 @@ class CuttingSteps:
     def _holds_buckets(self, path: str) -> bool:
         fs, place = locate(path, self.storage_options)
         return ask(fs, "exists", f"{place}/{MANIFEST}")
+
+
+def version_of(tasks: list[Task], storage_options: dict[str, Any] | None) -> str:
+    """Stands for the files of some tasks as they are now."""
+    return get_deterministic_hash([str(one) for one in input_signature(tasks, storage_options)])
