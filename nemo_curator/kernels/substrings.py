@@ -163,47 +163,14 @@ def _list_anchors(ranks, periods, size, min_length, keys, places):
     return made + 1
 
 
-@kernel("uint8[::1], int64[::1], int64[:, ::1], int64[::1], int64, boolean")
-def find_repeats(data, offsets, items, order, min_length, keep_first):
-    """The spans, as (text, start, stop), of windows that also occur elsewhere without overlapping.
-
-    Each row of `data` holds the bytes of an item: its windows and what belongs to the last of them. `order` lists the
-    rows by text and place. With `keep_first`, only earlier occurrences count, and the first stays.
-    """
-    begins = np.zeros(offsets.size, np.int64)
-    for row in range(offsets.size - 1):
-        begins[row + 1] = begins[row] + max(offsets[row + 1] - offsets[row] - min_length + 1, 0)
-    firsts, lasts, rows = _classes(data, offsets, begins, order, min_length)
-    spans = np.empty((64, 3), np.int64)
-    made = 0
-    for row in order:
-        for window in range(begins[row], begins[row + 1]):
-            first = firsts[window]
-            start, stop = _later(items, begins, rows, window, first, min_length)
-            if start < stop:
-                spans, made = _added(spans, made, items[row, ROW], start, stop)
-            if not keep_first:
-                start, stop = _earlier(items, begins, rows, window, lasts[first], min_length)
-                if start < stop:
-                    spans, made = _added(spans, made, items[row, ROW], start, stop)
-    return spans[:made].copy()
-
-
-@kernel
-def _classes(data, offsets, begins, order, min_length):
-    """For each window the first that is equal, for each first one the last, and the item that each is in."""
-    count = begins[-1]
-    firsts, rows = np.empty(count, np.int64), np.empty(count, np.int64)
-    lasts = np.empty(count, np.int64)
-    size = 16
-    while size < 2 * count:
-        size *= 2
-    slots = np.full(size, -1)
-    tags = np.empty(size, np.uint64)
+@kernel("uint8[::1], int64[::1], int64")
+def hash_windows(data, offsets, min_length):
+    """A hash of each window of some bytes, row by row."""
+    hashes = np.empty(_begins(offsets, min_length)[-1], np.uint64)
     leaving = _leaving(min_length)
-    for row in order:
+    made = 0
+    for row in range(offsets.size - 1):
         value = np.uint64(0)
-        before = -1
         for end in range(offsets[row], offsets[row + 1]):
             start = end + 1 - min_length
             value = _times(value, _POINT & _PRIME) + np.uint64(data[end]) + np.uint64(1)
@@ -211,26 +178,44 @@ def _classes(data, offsets, begins, order, min_length):
                 value += leaving[data[start - 1]]
             value = (value & _PRIME) + (value >> np.uint64(61))
             value = value if value < _PRIME else value - _PRIME
-            if start < offsets[row]:
-                continue
-            window = begins[row] + start - offsets[row]
-            tag = _mixed(value)
-            slot = np.int64(tag & np.uint64(size - 1))
-            while slots[slot] >= 0:
-                found = slots[slot]
-                if tags[slot] == tag:
-                    place = offsets[rows[found]] + found - begins[rows[found]]
-                    if found == before + 1 and rows[found] == rows[before]:
-                        if data[place + min_length - 1] == data[end]:  # the others were compared for the last window
-                            break
-                    elif _is_same(data, place, start, min_length):
-                        break
-                slot = (slot + 1) & (size - 1)
-            if slots[slot] < 0:
-                slots[slot], tags[slot] = window, tag
-            before = slots[slot] if slots[slot] != window else -2
-            firsts[window], rows[window], lasts[slots[slot]] = slots[slot], row, window
-    return firsts, lasts, rows
+            if start >= offsets[row]:
+                hashes[made] = _mixed(value)
+                made += 1
+    return hashes
+
+
+@kernel("uint64[::1], uint8[::1]")
+def mark_windows(hashes, marks):
+    """Of each hash the place in a table where it counts, up to two; returns the table with these counted, too."""
+    marks = marks.copy()
+    for hash_ in hashes:
+        place = hash_ & np.uint64(marks.size - 1)
+        marks[place] = min(marks[place] + 1, 2)
+    return marks
+
+
+@kernel("uint64[::1], int64[::1], int64, uint8[::1]")
+def trim_windows(hashes, offsets, min_length, marks):
+    """The first and the last of each row's windows that were marked twice, as it seems; none are 0 and -1."""
+    bounds = np.empty((offsets.size - 1, 2), np.int64)
+    begins = _begins(offsets, min_length)
+    for row in range(offsets.size - 1):
+        bounds[row, 0], bounds[row, 1] = 0, -1
+        for window in range(begins[row], begins[row + 1]):
+            if marks[hashes[window] & np.uint64(marks.size - 1)] > 1:
+                if bounds[row, 1] < 0:
+                    bounds[row, 0] = window - begins[row]
+                bounds[row, 1] = window - begins[row]
+    return bounds
+
+
+@kernel
+def _begins(offsets, min_length):
+    """How many windows there are before each row, and in all."""
+    begins = np.zeros(offsets.size, np.int64)
+    for row in range(offsets.size - 1):
+        begins[row + 1] = begins[row] + max(offsets[row + 1] - offsets[row] - min_length + 1, 0)
+    return begins
 
 
 @kernel
@@ -257,45 +242,99 @@ def _times(one, other):
     return product if product < _PRIME else product - _PRIME
 
 
-@kernel
-def _place(items, begins, rows, window):
-    row = rows[window]
-    return items[row, START] + window - begins[row]
+@kernel("uint8[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, boolean")
+def find_repeats(data, offsets, items, contexts, order, min_length, keep_first):
+    """The spans, as (text, start, stop), of windows that also occur elsewhere without overlapping.
+
+    Each row of `data` holds the bytes of windows that follow one another; `contexts` says which row those of an item
+    are, and `order` lists the items by text and place. With `keep_first`, only earlier occurrences count, and the first
+    stays.
+    """
+    begins = _begins(offsets, min_length)
+    classes, count = _classify(data, offsets, begins, hash_windows(data, offsets, min_length), min_length)
+    firsts = np.full((count, 2), -1)
+    lasts = np.full((count, 2), -1)
+    for item in order:
+        for window in range(begins[contexts[item]], begins[contexts[item] + 1]):
+            one = classes[window]
+            start = items[item, START] + window - begins[contexts[item]]
+            if firsts[one, 0] < 0:
+                firsts[one, 0], firsts[one, 1] = item, start
+            lasts[one, 0], lasts[one, 1] = item, _furthest(items, item, start, min_length)
+    spans = np.empty((64, 3), np.int64)
+    made = 0
+    for item in order:
+        for window in range(begins[contexts[item]], begins[contexts[item] + 1]):
+            place = items[item, START] + window - begins[contexts[item]]
+            start, stop = _later(items, item, place, firsts[classes[window]], min_length)
+            if start < stop:
+                spans, made = _added(spans, made, items[item, ROW], start, stop)
+            if not keep_first:
+                start, stop = _earlier(items, item, place, lasts[classes[window]], min_length)
+                if start < stop:
+                    spans, made = _added(spans, made, items[item, ROW], start, stop)
+    return spans[:made].copy()
 
 
 @kernel
-def _furthest(items, begins, rows, window, min_length):
+def _classify(data, offsets, begins, hashes, min_length):
+    """Number windows so that those of equal bytes have the same number; also return how many there are."""
+    classes = np.empty(hashes.size, np.int32)
+    places = np.empty(hashes.size, np.int64)  # of the first of each class
+    tags = np.empty(hashes.size, np.uint64)
+    size = 16
+    while size < 2 * hashes.size:
+        size *= 2
+    slots = np.full(size, np.int32(-1))
+    count = 0
+    for row in range(offsets.size - 1):
+        before = -2  # where the window before was found
+        for window in range(begins[row], begins[row + 1]):
+            place = offsets[row] + window - begins[row]
+            slot = np.int64(hashes[window] & np.uint64(size - 1))
+            while slots[slot] >= 0:
+                found = slots[slot]
+                if tags[found] == hashes[window]:
+                    if places[found] == before + 1:  # all but the last byte was compared for the window before
+                        if data[places[found] + min_length - 1] == data[place + min_length - 1]:
+                            break
+                    elif _is_same(data, places[found], place, min_length):
+                        break
+                slot = (slot + 1) & (size - 1)
+            if slots[slot] < 0:
+                slots[slot], places[count], tags[count] = count, place, hashes[window]
+                count += 1
+            classes[window] = slots[slot]
+            before = places[slots[slot]]
+    return classes, count
+
+
+@kernel
+def _furthest(items, item, start, min_length):
     """The start of the last window that this one stands for: it is itself, or a number of periods further on."""
-    start, row = _place(items, begins, rows, window), rows[window]
-    period = items[row, PERIOD]
-    return start + (items[row, STOP] - min_length - start) // period * period if period else start
+    period = items[item, PERIOD]
+    return start + (items[item, STOP] - min_length - start) // period * period if period else start
 
 
 @kernel
-def _later(items, begins, rows, window, first, min_length):
+def _later(items, item, start, first, min_length):
     """The span of what a window stands for without what overlaps the first occurrence."""
-    row = rows[window]
-    start = _place(items, begins, rows, window)
-    stop = _furthest(items, begins, rows, window, min_length) + min_length
-    if items[row, ROW] == items[rows[first], ROW]:
-        free = _place(items, begins, rows, first) + min_length
+    stop = _furthest(items, item, start, min_length) + min_length
+    if items[item, ROW] == items[first[0], ROW]:
+        free = first[1] + min_length
         if free > start:
-            period = items[row, PERIOD]
+            period = items[item, PERIOD]
             start = start + -(-(free - start) // period) * period if period else stop
     return (start, stop) if start + min_length <= stop else (0, 0)
 
 
 @kernel
-def _earlier(items, begins, rows, window, last, min_length):
+def _earlier(items, item, start, last, min_length):
     """The span of what a window stands for without what overlaps the last occurrence."""
-    row = rows[window]
-    start = _place(items, begins, rows, window)
-    stop = _furthest(items, begins, rows, window, min_length) + min_length
-    if items[row, ROW] == items[rows[last], ROW]:
-        bound = _furthest(items, begins, rows, last, min_length)
-        if stop > bound:
-            period = items[row, PERIOD]
-            stop = stop - -(-(stop - bound) // period) * period if period else start
+    stop = _furthest(items, item, start, min_length) + min_length
+    if items[item, ROW] == items[last[0], ROW] and stop > last[1]:
+        period = items[item, PERIOD]
+        stop = stop - -(-(stop - last[1]) // period) * period if period else start
     return (start, stop) if start + min_length <= stop else (0, 0)
 
 

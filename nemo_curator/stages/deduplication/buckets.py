@@ -233,6 +233,20 @@ def read_bucket(
     return table
 
 
+def read_parts(
+    task: FileGroupTask, part_bytes: int, columns: list[str] | None = None, storage_options: dict[str, Any] | None = None
+) -> Iterator[pa.Table]:
+    """Read a bucket file by file, in the order of their names, put together to parts of about this size or more."""
+    held: list[pa.Table] = []
+    for path in task.data:
+        held.append(_read(path, columns, storage_options))
+        if sum(table.nbytes for table in held) >= part_bytes:
+            yield pa.concat_tables(held, promote_options="permissive")
+            held = []
+    if held:
+        yield pa.concat_tables(held, promote_options="permissive")
+
+
 def read_files_of(
     path: str, bucket: int, num_buckets: int, storage_options: dict[str, Any] | None = None
 ) -> pa.Table | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DEDUPLICATED = "deduplicated"
 
 _BUCKET_BYTES = 2**28
+_SMALL_BUCKET_BYTES, _SMALL_BUCKETS = 2**23, 16
 _COMPRESSED, _PARQUET = 5, 3
 """How much more text than bytes there is in files, about."""
 
@@ -73,11 +74,12 @@ class CuttingSteps:
         return f"{absolute(self.output_path)}/{name}"
 
     def buckets_for(self, nbytes: float) -> int:
-        """How many buckets for so much, by the memory that one may take."""
+        """How many buckets for so much, by the memory that one may take; a few more keep all workers busy."""
         memory = _BUCKET_BYTES
         if self.steps.memory_limit is not None:
-            memory = min(memory, parse_bytes_string_to_int(self.steps.memory_limit) // 8)
-        return min(buckets_for(int(nbytes), max(memory, 1)), MOST_BUCKETS)
+            memory = max(min(memory, parse_bytes_string_to_int(self.steps.memory_limit) // 8), 1)
+        least = min(int(nbytes) // _SMALL_BUCKET_BYTES, _SMALL_BUCKETS)
+        return min(max(buckets_for(int(nbytes), memory), 1 << least.bit_length() >> 1), MOST_BUCKETS)
 
     def text_bytes(self) -> int:
         """About how much text the files hold."""

@@ -13,7 +13,7 @@ from nemo_curator.kernels import substrings
 from nemo_curator.kernels.octets import SPREAD
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.buckets import read_bucket
+from nemo_curator.stages.deduplication.buckets import read_bucket, read_parts
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR as ID
 from nemo_curator.stages.text.deduplication.cuts import cut_table
 from nemo_curator.tasks.document import DocumentBatch
@@ -27,6 +27,7 @@ USES = "uses"
 """In the metadata of a task: how often its keys are there."""
 
 _BITS_OF_KEY = 16
+_PART_BYTES = 2**25
 
 
 @dataclass
@@ -109,8 +110,6 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         keys, places = keys[known], places[known]
         rows, starts = places[:, substrings.ROW], places[:, substrings.START]
         lengths = places[:, substrings.WINDOWS] + self.min_length - 1
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        made = substrings.gather(data, offsets[rows] + starts, ends)
         table = pa.table(
             {
                 KEY: keys.view(np.int64),
@@ -118,9 +117,7 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
                 START: starts,
                 PERIOD: places[:, substrings.PERIOD],
                 STOP: places[:, substrings.STOP],
-                BYTES: pa.Array.from_buffers(
-                    pa.large_binary(), len(keys), [None, pa.py_buffer(ends), pa.py_buffer(made)]
-                ),
+                BYTES: _binary(data, offsets[rows] + starts, lengths),
             }
         )
         counts.joined(batch.num_items)
@@ -141,38 +138,84 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
 
 @dataclass
 class RepeatsStage(ProcessingStage[FileGroupTask, DocumentBatch]):
-    """Turn a bucket of windows into the spans that are to be cut: all occurrences, or with `keep_first` all others."""
+    """Turn a bucket of windows into the spans that are to be cut: all occurrences, or with `keep_first` all others.
+
+    It is read twice. First the windows are counted, in a table of two bits' worth a window; then what is there once, as
+    most windows at the edges of a repeated passage are, is not held at all, and equal bytes are held once for each part
+    of the bucket. What a notice takes that is in every document is thus little.
+    """
 
     min_length: int
+    num_marks: int
     keep_first: bool = True
     storage_options: dict[str, Any] | None = None
     name: str = "repeats"
 
     def process(self, task: FileGroupTask) -> DocumentBatch:
-        table = read_bucket(task, None, self.storage_options)
-        rows = len(table)
-        items = np.zeros((rows, substrings.FIELDS), np.int64)
-        fields = {ID: substrings.ROW, START: substrings.START, PERIOD: substrings.PERIOD, STOP: substrings.STOP}
-        for name, at in fields.items():
-            items[:, at] = table[name].to_numpy()
-        data, offsets = _bytes_of(table[BYTES])
-        del table
+        marks = np.zeros(self.num_marks, np.uint8)
+        rows = 0
+        for table in read_parts(task, _PART_BYTES, [BYTES], self.storage_options):
+            marks = substrings.mark_windows(
+                substrings.hash_windows(*_bytes_of(table[BYTES]), self.min_length), marks
+            )
+            counts.seen(len(table), table.nbytes)
+            rows += len(table)
+        parts = [
+            self._trimmed(table, marks) for table in read_parts(task, _PART_BYTES, None, self.storage_options)
+        ]
+        del marks
+        items = np.concatenate([part.items for part in parts])
+        before = np.cumsum([0, *(len(part.contexts) for part in parts)])
+        contexts = np.concatenate([part.rows + first for part, first in zip(parts, before)])
+        data, offsets = _bytes_of(pa.chunked_array([part.contexts for part in parts]))
+        del parts
         order = np.lexsort((items[:, substrings.START], items[:, substrings.ROW]))
-        spans = substrings.find_repeats(data, offsets, items, order, self.min_length, self.keep_first)
+        spans = substrings.find_repeats(data, offsets, items, contexts, order, self.min_length, self.keep_first)
         counts.joined(rows - len(spans))
         made = cut_table(spans[:, 0], spans[:, 1], spans[:, 2])
         return DocumentBatch.from_arrow(made, dataset_name=task.dataset_name, metadata=dict(task._metadata))
 
+    def _trimmed(self, table: pa.Table, marks: np.ndarray) -> _Part:
+        """Of each few windows those from the first to the last that may come again; equal bytes once."""
+        items = np.zeros((len(table), substrings.FIELDS), np.int64)
+        fields = {ID: substrings.ROW, START: substrings.START, PERIOD: substrings.PERIOD, STOP: substrings.STOP}
+        for name, at in fields.items():
+            items[:, at] = table[name].to_numpy()
+        data, offsets = _bytes_of(table[BYTES])
+        hashes = substrings.hash_windows(data, offsets, self.min_length)
+        bounds = substrings.trim_windows(hashes, offsets, self.min_length, marks)
+        is_run = items[:, substrings.PERIOD] > 0  # it may come again within itself
+        windows = np.diff(offsets) - self.min_length
+        bounds[is_run] = np.stack([np.zeros(is_run.sum(), np.int64), windows[is_run]], axis=1)
+        items[:, substrings.START] += bounds[:, 0]
+        starts, lengths = offsets[:-1] + bounds[:, 0], bounds[:, 1] - bounds[:, 0] + self.min_length
+        kept = np.flatnonzero(bounds[:, 1] >= 0)
+        encoded = _binary(data, starts[kept], lengths[kept]).dictionary_encode()
+        return _Part(items[kept], encoded.indices.to_numpy().astype(np.int64), encoded.dictionary)
+
+
+@dataclass
+class _Part:
+    """What a part of a bucket comes down to: items, and in which of the rows of bytes their windows are."""
+
+    items: np.ndarray
+    rows: np.ndarray
+    contexts: pa.Array
+
+
+def _binary(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> pa.Array:
+    """Pieces of some bytes as an array."""
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    made = substrings.gather(data, starts, ends)
+    return pa.Array.from_buffers(pa.large_binary(), len(starts), [None, pa.py_buffer(ends), pa.py_buffer(made)])
+
 
 def _bytes_of(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.large_binary())
     if not len(array):
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     _, offsets, data = array.buffers()
-    return (
-        np.frombuffer(data or b"", np.uint8),
-        np.frombuffer(offsets, np.int64, len(array) + 1, 8 * array.offset),
-    )
+    return np.frombuffer(data or b"", np.uint8), np.frombuffer(offsets, np.int64, len(array) + 1, 8 * array.offset)
 
 
 def _batch(batch: DocumentBatch, table: pa.Table) -> DocumentBatch:

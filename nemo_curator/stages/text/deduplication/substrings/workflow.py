@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nemo_curator.ledger.checkpoint import OnChange
     from nemo_curator.tasks.tasks import Task
 
-_BYTES_OF_KEY, _BYTES_OF_ITEM, _TIMES_OF_BYTES = 24, 150, 6
-"""What a key, and a few windows beside their bytes, take in memory while a bucket is worked on."""
+_BYTES_OF_KEY, _BYTES_OF_ITEM, _BYTES_OF_WINDOW = 24, 150, 56
+"""What a key, a few windows beside their bytes, and each of them, take in memory while a bucket is worked on."""
 _KEY_TABLE_BYTES = 2**27
 
 
@@ -127,7 +127,10 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
     def _repeats(self, cutting: CuttingSteps, repeated: list[Task]) -> tuple[list[Task], Cuts]:
         """Compare the windows whose keys are there more than once, and write the spans that are to be cut."""
         uses = sum(task._metadata[USES] for task in repeated)
-        num_buckets = cutting.buckets_for(uses * (_BYTES_OF_ITEM + _TIMES_OF_BYTES * 1.3 * self.min_length))
+        windows = uses * self.min_length / 4  # there are some 4 to 5 keys in min_length bytes
+        size = uses * (_BYTES_OF_ITEM + 1.3 * self.min_length) + windows * _BYTES_OF_WINDOW
+        num_buckets = cutting.buckets_for(size)
+        num_marks = 1 << max(int(4 * windows / num_buckets), 1).bit_length()
         contexts = cutting.into_buckets("substring_contexts", KEY, num_buckets)
         reading = ContextsStage(
             self.text_field,
@@ -140,7 +143,7 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         )
         cutting.read("contexts", self.text_field, [reading, contexts])
         cuts = cutting.into_buckets("substring_cuts", BLOCK, cut_buckets(cutting.steps.num_rows))
-        comparing = RepeatsStage(self.min_length, self.keep == "first", self._storage_options)
+        comparing = RepeatsStage(self.min_length, num_marks, self.keep == "first", self._storage_options)
         source = BucketSource(contexts.path, self._storage_options)
         found = cutting.steps.run("repeats", [source, comparing, cuts])
         return found, Cuts(cuts.path, cuts.num_buckets, self._storage_options)
