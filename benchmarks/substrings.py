@@ -46,7 +46,8 @@ def make_texts(folder: Path, megabytes: int, seed: int = 0) -> Path:
                 if earlier and draw.random() < 0.1:
                     other = draw.choice(earlier)
                     start = draw.randrange(len(other))
-                    text = f"{text[: len(text) // 2]} {other[start : start + draw.randrange(200, 2000)]} {text[len(text) // 2 :]}"
+                    passage, middle = other[start : start + draw.randrange(200, 2000)], len(text) // 2
+                    text = f"{text[:middle]} {passage} {text[middle:]}"
                 if draw.random() < 0.05:
                     text += "\n" + draw.choice(notices)
                 if len(earlier) < 10_000:
@@ -110,7 +111,11 @@ def main() -> None:
     size = sum(path.stat().st_size for path in folder.glob("*.jsonl")) / 1e6
     for name in ("workflow", "suffix_array"):
         found = measure(__file__, "--only", name, "--folder", str(folder), "--work_dir", str(work))
-        print(f"{name}: {size / found.seconds:.1f} MB/s, {found.seconds:.1f} s, peak {found.peak_mb:.0f} MB: {found.output}")
+        said = json.loads(found.output)
+        print(
+            f"{name}: {size / found.seconds:.1f} MB/s ({found.seconds:.1f} s, {found.cpu_seconds:.1f} s of CPU), peak "
+            f"{found.peak_mb:.0f} MB, {said['removed_chars']} characters in repeated substrings"
+        )
 
 
 if __name__ == "__main__":

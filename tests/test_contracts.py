@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 import nemo_curator
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
+from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
+from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.modifiers import DocumentModifier
@@ -69,6 +71,7 @@ PARAMETERS = {
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "Score": {"score_fn": len, "score_field": "n"},
+    "RewriteFilesStage": {"rewriting": Rewriting("text", PartCutter(), Cuts("folder", 1)), "input_filetype": "jsonl"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "SubstringFilter": {"substring": "a", "position": "any"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},

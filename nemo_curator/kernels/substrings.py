@@ -115,7 +115,7 @@ def _rank_grams(text, half, power, base, seen, seen_at, hashes, ranks, periods):
         elif distance == period and text[end] == text[end - period]:
             streak += 1
         else:
-            streak = np.int64(_is_same(text, at, at - distance, half))
+            streak = int(_is_same(text, at, at - distance, half))
             period = distance * streak
         seen[slot], seen_at[slot] = value, base + at
         if at >= half:
@@ -127,39 +127,46 @@ def _rank_grams(text, half, power, base, seen, seen_at, hashes, ranks, periods):
 
 @kernel
 def _is_same(data, one, other, length):
-    for at in range(length):
-        if data[one + at] != data[other + at]:
-            return False
-    return True
+    at = 0
+    while at < length and data[one + at] == data[other + at]:
+        at += 1
+    return at == length
 
 
 @kernel
 def _list_anchors(ranks, periods, size, min_length, keys, places):
     """Join windows that share their gram of the least rank, or that lie in one run; return how many came of it."""
     grams = min_length - 2 * (min_length // 4) + 1
+    count = size - min_length + 1
     made = -1
     least = current = -1
     in_run = False
-    for start in range(size - min_length + 1):
-        last = start + grams - 1
+    start = 0
+    while start < count:
         if least < start:
             least = start
-            for at in range(start + 1, last + 1):
+            for at in range(start + 1, start + grams):
                 if ranks[at] <= ranks[least]:
                     least = at
-        elif ranks[last] <= ranks[least]:
-            least = last
-        is_run = ranks[least] >= LONG
+        elif ranks[start + grams - 1] <= ranks[least]:
+            least = start + grams - 1
+        rank = ranks[least]
+        stop, limit = start + 1, min(least + 1, count)
+        while stop < limit and ranks[stop + grams - 1] > rank:
+            stop += 1
+        is_run = rank >= LONG
         if least != current and not (is_run and in_run):
             made += 1
-            keys[made] = ranks[least]
+            keys[made] = rank
             places[made, START] = start
             places[made, WINDOWS] = 0
             places[made, PERIOD] = periods[least] if is_run else 0
         current, in_run = least, is_run
-        if not is_run or places[made, WINDOWS] < places[made, PERIOD]:
-            places[made, WINDOWS] += 1
-        places[made, STOP] = start + min_length
+        places[made, STOP] = stop - 1 + min_length
+        places[made, WINDOWS] += stop - start
+        if is_run:
+            places[made, WINDOWS] = min(places[made, WINDOWS], places[made, PERIOD])
+        start = stop
     return made + 1
 
 

@@ -234,7 +234,10 @@ def read_bucket(
 
 
 def read_parts(
-    task: FileGroupTask, part_bytes: int, columns: list[str] | None = None, storage_options: dict[str, Any] | None = None
+    task: FileGroupTask,
+    part_bytes: int,
+    columns: list[str] | None = None,
+    storage_options: dict[str, Any] | None = None,
 ) -> Iterator[pa.Table]:
     """Read a bucket file by file, in the order of their names, put together to parts of about this size or more."""
     held: list[pa.Table] = []

@@ -73,9 +73,7 @@ class PartCutter:
 
     def __call__(self, text: str, cuts: np.ndarray) -> str:
         gone = set(cuts[:, 0].tolist())
-        return self.separator.join(
-            part for number, part in enumerate(text.split(self.separator)) if number not in gone
-        )
+        return self.separator.join(part for number, part in enumerate(text.split(self.separator)) if number not in gone)
 
     def part(self, text: str, start: int) -> str:
         return text.split(self.separator)[start].strip()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -19,10 +20,10 @@ import pyarrow.parquet as pq
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.steps import ROW_NUMBERS
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR as ID
 from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter, SpanCutter
 from nemo_curator.stages.text.io.reader.lines import long_line, read_lines
-from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, count_lines, numbers_of
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS, RowNumbers, count_lines, numbers_of
 from nemo_curator.stages.text.io.writer.jsonl import compressed
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -94,23 +95,17 @@ class RewriteFilesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         made = _File(self.rewriting, path, numbers[0])
         with _writing(target, self.write_storage_options) as place:
             (self._jsonl if self.input_filetype == "jsonl" else self._parquet)(made, place)
-        if made.dropped_ids:
-            ids, texts = pa.array(made.dropped_ids), pa.array(made.dropped_texts)
-            batch = DocumentBatch.from_arrow(pa.table({"id": ids, self.rewriting.text_field: texts}))
-            for reason in made.dropped:
-                keep = np.array([why != reason for why in made.reasons])
-                counts.dropped(reason, made.dropped[reason], batch, keep)
         counts.written(made.kept)
-        facts = {"edited": made.edited, "removed_chars": made.removed_chars, "samples": made.samples}
-        metadata = {**task._metadata, **facts, "dropped": dict(made.dropped), "num_rows": made.kept}
+        metadata = {**task._metadata, **made.facts(), "num_rows": made.kept}
         return FileGroupTask(dataset_name=task.dataset_name, data=[target], _metadata=metadata)
 
     def _jsonl(self, made: _File, place: str) -> None:
-        opening = {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
+        settings = ("compression", "storage_options")
+        opening: dict[str, Any] = {key: self.read_kwargs[key] for key in settings if key in self.read_kwargs}
         wanted = opening.get("compression", "infer")
         method = compression_of(made.path) if wanted == "infer" else wanted
         pieces = _json_lines(made, opening)
-        with open(place, "wb") as file:
+        with Path(place).open("wb") as file:
             file.writelines(compressed(pieces, method) if method else pieces)
 
     def _parquet(self, made: _File, place: str) -> None:
@@ -135,9 +130,6 @@ class _File:
     edited: int = 0
     removed_chars: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    dropped_ids: list[int] = field(default_factory=list)
-    dropped_texts: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
     samples: list[tuple[int, int, str]] = field(default_factory=list)
 
     def edit(self, number: int, text: Any, cuts: np.ndarray | None) -> tuple[str, float] | None:
@@ -152,12 +144,19 @@ class _File:
         self.removed_chars += len(text) - len(left)
         if reason:
             self.dropped[reason] += 1
-            self.dropped_ids.append(number)
-            self.dropped_texts.append(text)
-            self.reasons.append(reason)
+            gone = pa.table({ID: [number], self.rewriting.text_field: [text]})
+            counts.dropped(reason, 1, DocumentBatch.from_arrow(gone), np.zeros(1, bool), [share])
             return None
         self.kept += 1
         return left, share
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "edited": self.edited,
+            "removed_chars": self.removed_chars,
+            "dropped": dict(self.dropped),
+            "samples": self.samples,
+        }
 
 
 def whole_files(tasks: list[FileGroupTask]) -> list[FileGroupTask]:
@@ -310,11 +309,15 @@ def _edited_table(made: _File, table: pa.Table, schema: pa.Schema) -> pa.Table:
             keep[row] = False
         else:
             texts[row], shares[row] = edited
-    table = table.set_column(table.schema.get_field_index(name), schema.field(name), _as(texts, schema.field(name).type))
+    table = table.set_column(
+        table.schema.get_field_index(name), schema.field(name), _as(texts, schema.field(name).type)
+    )
     if removed:
         at = table.schema.get_field_index(removed)
-        table = table.append_column(removed, pa.array(shares)) if at < 0 else table.set_column(
-            at, schema.field(removed), pa.array(shares).cast(schema.field(removed).type)
+        table = (
+            table.append_column(removed, pa.array(shares))
+            if at < 0
+            else table.set_column(at, schema.field(removed), pa.array(shares).cast(schema.field(removed).type))
         )
     return table.filter(pa.array(keep))
 

@@ -25,8 +25,7 @@ HASH, CHECK, NUMBER = "hash", "check", "number"
 FREQUENT = "frequent"
 """In the metadata of a task: the parts that occur most often, as (count, id, number) of one that is removed."""
 
-_Array = pa.Array | pa.ChunkedArray
-_NORMALIZATIONS: dict[str, Callable[[_Array], _Array]] = {
+_NORMALIZATIONS: dict[str, Callable[[Any], Any]] = {
     "case": pc.utf8_lower,
     "accents": lambda texts: pc.replace_substring_regex(pc.utf8_normalize(texts, "NFD"), r"\p{Mn}+", ""),
     "digits": partial(pc.replace_substring_regex, pattern=r"\p{Nd}", replacement="0"),

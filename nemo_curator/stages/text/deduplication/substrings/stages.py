@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ _PART_BYTES = 2**25
 class AnchorsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
     """Turn documents into the keys of their windows of `min_length` bytes: equal windows have equal keys."""
 
-    text_field: str
-    min_length: int
+    text_field: str = "text"
+    min_length: int = 200
     name: str = "anchors"
 
     def inputs(self) -> tuple[list[str], list[str]]:
@@ -82,11 +82,11 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
     The keys are remembered as bits of a table of at most `most_bytes`: a few others pass, too.
     """
 
-    text_field: str
-    min_length: int
-    key_files: list[str]
-    num_keys: int
-    most_bytes: int
+    text_field: str = "text"
+    min_length: int = 200
+    key_files: list[str] = field(default_factory=list)
+    num_keys: int = 0
+    most_bytes: int = 2**27
     storage_options: dict[str, Any] | None = None
     version: str = ""
     name: str = "contexts"
@@ -145,8 +145,8 @@ class RepeatsStage(ProcessingStage[FileGroupTask, DocumentBatch]):
     of the bucket. What a notice takes that is in every document is thus little.
     """
 
-    min_length: int
-    num_marks: int
+    min_length: int = 200
+    num_marks: int = 2**22
     keep_first: bool = True
     storage_options: dict[str, Any] | None = None
     name: str = "repeats"
@@ -155,14 +155,10 @@ class RepeatsStage(ProcessingStage[FileGroupTask, DocumentBatch]):
         marks = np.zeros(self.num_marks, np.uint8)
         rows = 0
         for table in read_parts(task, _PART_BYTES, [BYTES], self.storage_options):
-            marks = substrings.mark_windows(
-                substrings.hash_windows(*_bytes_of(table[BYTES]), self.min_length), marks
-            )
+            marks = substrings.mark_windows(substrings.hash_windows(*_bytes_of(table[BYTES]), self.min_length), marks)
             counts.seen(len(table), table.nbytes)
             rows += len(table)
-        parts = [
-            self._trimmed(table, marks) for table in read_parts(task, _PART_BYTES, None, self.storage_options)
-        ]
+        parts = [self._trimmed(table, marks) for table in read_parts(task, _PART_BYTES, None, self.storage_options)]
         del marks
         items = np.concatenate([part.items for part in parts])
         before = np.cumsum([0, *(len(part.contexts) for part in parts)])
