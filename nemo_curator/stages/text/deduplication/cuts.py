@@ -30,10 +30,13 @@ def cut_buckets(documents: int) -> int:
 
 @dataclass
 class Cuts:
-    """The cuts of the documents that are asked for one after the other; a block of documents is held at a time."""
+    """The cuts of the documents that are asked for one after the other; a block of documents is held at a time.
 
-    path: str
-    num_buckets: int
+    Without a path there are none.
+    """
+
+    path: str | None = None
+    num_buckets: int = 1
     storage_options: dict[str, Any] | None = None
     _block: int = field(default=-1, init=False)
     _held: np.ndarray = field(default_factory=lambda: np.empty((0, 3), np.int64), init=False)
@@ -56,9 +59,9 @@ class Cuts:
         if block == self._block:
             return
         bucket = int(bucket_of(pa.array([block]), self.num_buckets)[0])
-        table = read_files_of(self.path, bucket, self.num_buckets, self.storage_options)
+        table = self.path and read_files_of(self.path, bucket, self.num_buckets, self.storage_options)
         rows = np.empty((0, 3), np.int64)
-        if table is not None:
+        if table:
             table = table.filter(pc.equal(table[BLOCK], block))
             rows = np.stack([table[name].to_numpy() for name in (ID, "start", "stop")], axis=1)
         self._held = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]

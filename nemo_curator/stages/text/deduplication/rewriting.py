@@ -38,6 +38,8 @@ TARGET = "target"
 
 _BOM = b"\xef\xbb\xbf"
 _ROWS = 4096
+_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+"""Arrow cannot filter views."""
 _GROUP_BYTES = 2**26
 _NO_RECORD = (msgspec.DecodeError, ValueError, RecursionError)
 _encode = msgspec.json.Encoder().encode
@@ -204,8 +206,8 @@ def _json_lines(made: _File, opening: dict[str, Any]) -> Iterator[bytes]:
             head = _BOM if place == 0 and lines.startswith(_BOM) else b""
             body = lines[len(head) :]
             count = count_lines(body)
-            counts.seen(count, len(lines))
             ids = made.numbers.take(count)
+            counts.seen(count, len(lines))
             cuts = made.rewriting.cuts.of(ids)
             if cuts or made.rewriting.removed_field:
                 yield head + b"".join(_edited_lines(made, body, ids, cuts))
@@ -319,7 +321,15 @@ def _edited_table(made: _File, table: pa.Table, schema: pa.Schema) -> pa.Table:
             if at < 0
             else table.set_column(at, schema.field(removed), pa.array(shares).cast(schema.field(removed).type))
         )
-    return table.filter(pa.array(keep))
+    return table if keep.all() else _filtered(table, keep)
+
+
+def _filtered(table: pa.Table, keep: np.ndarray) -> pa.Table:
+    columns = []
+    for column in table.columns:
+        plain = column.cast(_VIEWS[column.type]) if column.type in _VIEWS else column
+        columns.append(plain.filter(pa.array(keep)).cast(column.type))
+    return pa.table(columns, schema=table.schema)
 
 
 def _as(texts: list[str | None], kind: pa.DataType) -> pa.Array:

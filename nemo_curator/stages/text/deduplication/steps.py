@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger.fingerprint import input_signature
-from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketWriter, buckets_for
+from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketSource, BucketWriter, buckets_for
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.text.deduplication.cuts import Cuts
 from nemo_curator.stages.text.deduplication.rewriting import (
     TARGET,
     RewriteFilesStage,
@@ -69,6 +70,19 @@ class CuttingSteps:
             raise InputError(f"{path} is for buckets, and holds other files such as {names[0]}; move them")
         self.buckets.append(path)
         return BucketWriter(path, key_field, num_buckets, mode="overwrite", storage_options=self.storage_options)
+
+    def from_buckets(
+        self, name: str, source: BucketWriter, written: list[Task], stages: list[ProcessingStage]
+    ) -> list[Task]:
+        """Run stages over the buckets that were written, if anything was."""
+        if not any(task.data for task in written):
+            return []
+        return self.steps.run(name, [BucketSource(source.path, self.storage_options), *stages])
+
+    def cuts(self, writer: BucketWriter, written: list[Task]) -> Cuts:
+        """The cuts that were written, if any were: what an earlier run left is not read."""
+        has_any = any(task.data for task in written)
+        return Cuts(writer.path if has_any else None, writer.num_buckets, self.storage_options)
 
     def folder(self, name: str) -> str:
         return f"{absolute(self.output_path)}/{name}"

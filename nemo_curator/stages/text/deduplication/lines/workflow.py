@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
-from nemo_curator.stages.deduplication.buckets import BucketSource
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.stages.text.deduplication.cuts import BLOCK, Cuts, PartCutter, cut_buckets
+from nemo_curator.stages.text.deduplication.cuts import BLOCK, PartCutter, cut_buckets
 from nemo_curator.stages.text.deduplication.lines.stages import (
     FREQUENT,
     HASH,
@@ -128,10 +127,10 @@ class LineDeduplicationWorkflow(WorkflowBase):
         hashing = HashLinesStage(self.text_field, self.unit, tuple(self.normalize), self.min_chars)
         num_buckets = cutting.buckets_for(cutting.text_bytes() / _BYTES_OF_LINE * _BYTES_OF_HASH)
         hashes = cutting.into_buckets("line_hashes", HASH, num_buckets)
-        cutting.read("hashes", self.text_field, [hashing, hashes])
+        written = cutting.read("hashes", self.text_field, [hashing, hashes])
         cuts = cutting.into_buckets("line_cuts", BLOCK, cut_buckets(steps.num_rows))
         finding = RepeatedLinesStage(self.max_occurrences, self.keep, self.num_frequent, options)
-        found = steps.run("repeated_lines", [BucketSource(hashes.path, options), finding, cuts])
+        found = cutting.from_buckets("repeated_lines", hashes, written, [finding, cuts])
         frequent = heapq.nsmallest(
             self.num_frequent, ((-count, id_, at) for task in found for count, id_, at in task._metadata[FREQUENT])
         )
@@ -142,7 +141,7 @@ class LineDeduplicationWorkflow(WorkflowBase):
             Rewriting(
                 self.text_field,
                 PartCutter(_SEPARATORS[self.unit]),
-                Cuts(cuts.path, cuts.num_buckets, options),
+                cutting.cuts(cuts, found),
                 self.max_removed_fraction,
                 self.removed_field,
                 samples,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.kernels.substrings import SHORTEST
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
-from nemo_curator.stages.deduplication.buckets import BucketSource
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.deduplication.cuts import BLOCK, Cuts, SpanCutter, cut_buckets
 from nemo_curator.stages.text.deduplication.rewriting import Rewriting
@@ -119,10 +118,10 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         """Find the keys that are there more than once; a few windows share one."""
         num_buckets = cutting.buckets_for(cutting.text_bytes() / (self.min_length / 4) * _BYTES_OF_KEY)
         anchors = cutting.into_buckets("substring_anchors", KEY, num_buckets)
-        cutting.read("anchors", self.text_field, [AnchorsStage(self.text_field, self.min_length), anchors])
-        source = BucketSource(anchors.path, self._storage_options)
+        reading = AnchorsStage(self.text_field, self.min_length)
+        written = cutting.read("anchors", self.text_field, [reading, anchors])
         keys = cutting.into_buckets("substring_keys", KEY, 1)
-        return cutting.steps.run("repeated_keys", [source, RepeatedKeysStage(self._storage_options), keys])
+        return cutting.from_buckets("repeated_keys", anchors, written, [RepeatedKeysStage(self._storage_options), keys])
 
     def _repeats(self, cutting: CuttingSteps, repeated: list[Task]) -> tuple[list[Task], Cuts]:
         """Compare the windows whose keys are there more than once, and write the spans that are to be cut."""
@@ -141,12 +140,11 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
             self._storage_options,
             version_of(repeated, self._storage_options),
         )
-        cutting.read("contexts", self.text_field, [reading, contexts])
+        written = cutting.read("contexts", self.text_field, [reading, contexts])
         cuts = cutting.into_buckets("substring_cuts", BLOCK, cut_buckets(cutting.steps.num_rows))
         comparing = RepeatsStage(self.min_length, num_marks, self.keep == "first", self._storage_options)
-        source = BucketSource(contexts.path, self._storage_options)
-        found = cutting.steps.run("repeats", [source, comparing, cuts])
-        return found, Cuts(cuts.path, cuts.num_buckets, self._storage_options)
+        found = cutting.from_buckets("repeats", contexts, written, [comparing, cuts])
+        return found, cutting.cuts(cuts, found)
 
     @property
     def _storage_options(self) -> dict[str, Any] | None:
