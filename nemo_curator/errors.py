@@ -20,6 +20,12 @@ class InputError(CuratorError, ValueError):
     """The input is missing, empty or not what the reader reads."""
 
 
+class UnknownIdsError(InputError, KeyError):
+    """No ids are known for a group of files."""
+
+    __str__ = Exception.__str__  # a KeyError shows its message as a literal
+
+
 class StorageError(CuratorError, OSError):
     """Files could not be read, written or listed, and trying again did not help. The data may be there, and whole."""
 

@@ -19,6 +19,7 @@ from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
 from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
+from nemo_curator.stages.text.io.reader import JsonlReaderStage
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
@@ -47,6 +48,7 @@ PARAMETERS = {
     "AddId": {"id_field": "id"},
     "BucketSource": {"path": "folder"},
     "BucketWriter": {"path": "folder", "key_field": "id", "num_buckets": 4},
+    "CountRecords": {"reader": JsonlReaderStage()},
     "DocumentDownloadExtractStage": _PARTS,
     "DocumentDownloadStage": {"downloader": _PARTS["downloader"]},
     "DocumentIterateExtractStage": {"iterator": _PARTS["iterator"]},
@@ -70,10 +72,12 @@ PARAMETERS = {
     "ParquetReader": {"file_paths": "folder"},
     "ParquetWriter": {"path": "folder"},
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
+    "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
     "RewriteFilesStage": {"rewriting": Rewriting("text", PartCutter(), Cuts("folder", 1)), "input_filetype": "jsonl"},
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "SubstringFilter": {"substring": "a", "position": "any"},
+    "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},

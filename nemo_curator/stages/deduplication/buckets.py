@@ -70,10 +70,15 @@ def bucket_of(keys: pa.Array | pa.ChunkedArray, num_buckets: int) -> np.ndarray:
     array = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    mixed = _mixed(_numbers_of(array))
+    mixed = hash_keys(array)
     if array.null_count:
         mixed[array.is_null().to_numpy(zero_copy_only=False)] = 0
     return (mixed >> np.uint64(40)).astype(np.int64) & (num_buckets - 1)
+
+
+def hash_keys(keys: pa.Array) -> np.ndarray:
+    """64 bits for each key, equal for equal ones. Of others two may share them, and such are easy to make."""
+    return _mixed(_numbers_of(keys))
 
 
 @dataclass

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import logging
 import os
 import time
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
@@ -13,19 +17,32 @@ from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
+from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, root_of, whole_files
+from nemo_curator.stages.deduplication.removal_ids import RemovalIds
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
-from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.whole_files import put, remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
     from nemo_curator.ledger.checkpoint import OnChange
 
+logger = logging.getLogger(__name__)
+
 MOST_BLOCK_BYTES = 64 * 2**20
 """The largest partition, whatever block size is given: with larger ones workers would have nothing to do."""
+BEFORE = "before.json"
+"""In the checkpoint of a step: what the steps before it had made when it began."""
+DEDUPLICATED = "deduplicated"
+"""The folder, in that of the output, of the data set without duplicates."""
 RECORDS = "records"
 """In the metadata of a task: how many records each of its files holds."""
 
@@ -62,16 +79,18 @@ class InputFiles:
             block,
             self.file_extensions or get_default_file_extensions(self.input_filetype),
             self.storage_options,
-            split_by=self._split_by(),
+            split_by=self.split_by,
         )
 
     def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
         """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave."""
         kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
-        return kind(names, dict(self.read_kwargs or {}), _assign_ids=id_field is None)
+        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
 
-    def _split_by(self) -> Literal["byte_range", "row_groups"] | None:
+    @property
+    def split_by(self) -> Literal["byte_range", "row_groups"] | None:
+        """How large files may be cut; None where they are read whole."""
         reader = self.reader(["text"])
         if reader.needs_pandas or self.files_per_partition is not None:
             return None
@@ -116,6 +135,7 @@ class Steps:
             )
         self.result = WorkflowRunResult(self.workflow)
         self._start = time.perf_counter()
+        self._made: list[list[Any]] = []
 
     def run(
         self,
@@ -136,7 +156,7 @@ class Steps:
             made = pipeline.run(
                 executor or self.executor,
                 tasks,
-                _within(self.checkpoint_path, name),
+                self._checkpoint(name),
                 max_failed_fraction=most,
                 on_change=self.on_change,
                 rejected_path=_within(self.rejected_path, name),
@@ -147,12 +167,34 @@ class Steps:
             self.result.add_run(name, pipeline.last_run)
             self.result.extend_metadata({f"{name}_time": end - start, "total_time": end - self._start})
         self.result.add_pipeline_tasks(name, made)
+        self._note_made(name)
         return made
+
+    def _checkpoint(self, name: str) -> str | None:
+        """The folder in the checkpoint of a step. What is there is forgotten if a step before made something anew."""
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return None
+        fs, place = locate(folder)
+        before = json.dumps(self._made).encode()
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+            delete_dir(folder)
+        put(fs, f"{place}/{BEFORE}", before)
+        return folder
+
+    def _note_made(self, name: str) -> None:
+        """Note what tells whether a step has made anything since: the sizes of its records."""
+        if (folder := _within(self.checkpoint_path, name)) is not None:
+            found = with_sizes(find_files(folder, recurse=False))
+            records = [(one.path.rpartition("/")[2], one.size) for one in found]
+            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""
         if initial_tasks is None:
             return self.run("input_filegroups", [files.find()])
+        if files.input_path is not None:
+            logger.warning("%s: initial_tasks are given, so input_path is not looked at", self.workflow)
         tasks = [task for task in initial_tasks if isinstance(task, FileGroupTask)]
         if strange := [task for task in initial_tasks if not isinstance(task, FileGroupTask)]:
             raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
@@ -179,6 +221,86 @@ class Steps:
             first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
             task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
         return counted
+
+    def look_up_ids(self, files: InputFiles, tasks: list[FileGroupTask], known: IdGeneratorBase) -> list[FileGroupTask]:
+        """Give every record the id that an id generator gave it: by the group of files it is in, or by its file.
+
+        The records of files that are read in parts are counted.
+        """
+        are_whole = not any(task.reader_config for task in tasks)
+        made = [copy.copy(task) for task in tasks]
+        if not are_whole:
+            made = self.run("row_numbers", [CountRecords(files.reader(["text"]))], tasks, max_failed_fraction=0.0)
+        numbered: dict[str, range] = {}
+        for task in sorted(made, key=lambda task: (str(task.data[0]), *_place(task))):
+            paths = list(map(str, task.data))
+            ids = [range(first, last + 1) for first, last in ranges_of(paths, str(Path.cwd()), known)]
+            if task.reader_config:
+                of_file = numbered.get(paths[0], ids[0])
+                stop = of_file.start + task._metadata[RECORDS][0]
+                ids, numbered[paths[0]] = [range(of_file.start, stop)], range(stop, of_file.stop)
+            task._metadata = {**task._metadata, ROW_NUMBERS: [[some.start, some.stop] for some in ids]}
+        if wrong := [path for path, left in numbered.items() if left.start != left.stop]:
+            raise InputError(f"{wrong[0]} has another number of records than when it got its ids: it has changed")
+        return made
+
+    def remove(
+        self,
+        files: InputFiles,
+        tasks: list[FileGroupTask],
+        ids_path: str | None,
+        output_path: str,
+        *,
+        id_field: str | None = None,
+        ids_field: str | None = None,
+        ids_storage_options: dict[str, Any] | None = None,
+        storage_options: dict[str, Any] | None = None,
+    ) -> int:
+        """Copy the files to `<output_path>/deduplicated` without the documents that have one of the ids.
+
+        `ids_path` is a folder of Parquet files with the ids; without one all documents stay. The ids are row numbers,
+        which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
+        """
+        paths = [str(path) for task in tasks for path in task.data]
+        to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
+        folder = f"{absolute(output_path)}/{DEDUPLICATED}"
+        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
+        storage_options = storage_options or files.storage_options
+        _check_folder(folder, copies, paths, storage_options)
+        ids = None
+        if ids_path is not None:
+            fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
+            ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
+            if self.memory_limit is not None:
+                ids.most_bytes = min(ids.most_bytes, parse_bytes_string_to_int(self.memory_limit) // 16)
+        stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
+        made = self.run("removal", [stage], to_copy)
+        for place in {path.rpartition("/")[0] for path in copies}:
+            remove_leftovers(place)  # of workers that were killed
+        removed = sum(task._metadata[REMOVED] for task in made)
+        self.result.add_metadata("num_duplicates_removed", removed)
+        return removed
+
+    def write_ids(self, tasks: list[FileGroupTask], path: str, storage_options: dict[str, Any] | None = None) -> None:
+        """Write which ids the records of each file have, as the id generator does."""
+        ids = IdGeneratorBase()
+        for task in tasks:
+            for file, (first, stop) in zip(map(str, task.data), task._metadata[ROW_NUMBERS], strict=True):
+                known = ids.batch_registry.get(hash_files(file), (first, stop - 1))
+                ids.batch_registry[hash_files(file)] = (min(first, known[0]), max(stop - 1, known[1]))
+                ids.next_id = max(ids.next_id, stop)
+        ids.to_disk(path, storage_options)
+
+
+def _check_folder(folder: str, copies: set[str], inputs: list[str], storage_options: dict[str, Any] | None) -> None:
+    """Raise if copies would be written over the input, or beside files that are none."""
+    if inside := [path for path in inputs if path.startswith(f"{folder}/")]:
+        raise ValueError(f"cannot write the copy of {inside[0]} to {folder}, which it is in; give another output_path")
+    fs, place = locate(folder, storage_options)
+    if kind_of(fs, place) is None:
+        return
+    if strange := [one.path for one in find_files(folder, storage_options) if one.path not in copies]:
+        raise FileExistsError(f"{folder} holds {strange[0]}, which is no copy of an input; empty the folder")
 
 
 def _place(task: FileGroupTask) -> tuple[int, ...]:

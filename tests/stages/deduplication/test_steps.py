@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.errors import ContractError, InputError
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.io.reader.row_numbers import count_lines
+from nemo_curator.tasks import FileGroupTask
 
 ID = CURATOR_DEDUP_ID_STR
 
@@ -83,3 +85,46 @@ def test_the_id_of_a_row_is_its_number_though_files_beside_it_are_damaged(tmp_pa
 @given(st.lists(st.sampled_from([b"\n", b"\r", b" ", b"{", b"a", b"\t", b"\x0b", b"\xc2\xa0"])).map(b"".join))
 def test_lines_are_counted_unless_they_are_blank(data):
     assert count_lines(data) == sum(bool(line.strip()) for line in data.split(b"\n"))
+
+
+LINES = st.sampled_from(
+    ["", " ", "\t", "{broken", '"text"', '{"text": "GOOD"}', ' {"text": "GOOD", "x": NaN}', '{"text": null}']
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(LINES, max_size=30), st.sampled_from(["\n", "\r\n"]), st.integers(1, 200))
+def test_a_record_has_its_number_wherever_the_file_is_cut(tmp_path_factory, lines, end, block):
+    folder = tmp_path_factory.mktemp("in")
+    (folder / "a.jsonl").write_bytes(end.join(lines).replace("GOOD", "good").encode())
+    (folder / "b.jsonl").write_text('{"text": "last"}')
+    records = [line for line in lines if line.strip()]
+    wanted = {at: "good" if "GOOD" in line else None for at, line in enumerate(records) if line.lstrip()[:2] == '{"'}
+    found, _ = ids_of(InputFiles(str(folder), "jsonl", blocksize=block), max_failed_fraction=1.0)
+    assert found == {**wanted, len(records): "last"}
+
+
+def test_a_part_that_is_given_twice_is_refused(lines):
+    tasks = [FileGroupTask("in", [f"{lines[0]}/c.jsonl"], task_id=str(number)) for number in range(2)]
+    with pytest.raises(InputError, match=r"c\.jsonl is in the initial_tasks twice"):
+        here().number_rows(InputFiles(input_filetype="jsonl"), tasks)
+
+
+def test_a_workflow_is_no_job_of_a_slurm_array(monkeypatch):
+    monkeypatch.setenv("NEMO_CURATOR_SLURM_ARRAY_SHARD_INDEX", "0")
+    monkeypatch.setenv("NEMO_CURATOR_SLURM_ARRAY_TOTAL_SHARDS", "2")
+    with pytest.raises(ContractError, match="must see all documents, and a job of a Slurm array sees its share"):
+        here()
+
+
+def test_what_is_not_there_is_said_before_anything_is_read(lines):
+    with pytest.raises(ValueError, match="input_path to the dataset must be provided"):
+        here().number_rows(InputFiles())
+    with pytest.raises(ValueError, match="unknown input_filetype 'csv'"):
+        InputFiles("in", "csv")
+    with pytest.raises(ValueError, match="initial_tasks are FileGroupTasks"):
+        here().number_rows(InputFiles(), ["a.jsonl"])
+    files = InputFiles(lines[0], "jsonl")
+    steps = here()
+    with pytest.raises(InputError, match=r"none of \['txt', '_curator_dedup_id'\]|none of \['txt'\]"):
+        steps.run("read", [files.reader(["txt"])], steps.number_rows(files))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 2**18
 """How much of the first file is looked at for the names of its columns."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _DONE_ANYWAY: dict[str, tuple | None] = {
     "storage_options": None,
     "lines": (True,),
@@ -113,10 +113,10 @@ class JsonlReaderStage(BaseFileReader):
             nonlocal found
             found += 1
 
-        lines_of = read_lines(path, *reader_config.get("byte_range", (0, None)), too_long=too_long, **self._opening())
+        lines_of = read_lines(path, *reader_config.get("byte_range", (0, None)), too_long=too_long, **self.opening())
         with suppress(InputError):  # what comes before the damage counts; reading says what is wrong
             for place, lines in lines_of:
-                found += count_lines(lines if place else lines.removeprefix(_BOM))
+                found += count_lines(lines if place else lines.removeprefix(BOM))
                 pulse.beat()
         return found
 
@@ -125,13 +125,13 @@ class JsonlReaderStage(BaseFileReader):
         if self.needs_pandas:
             return None
         try:
-            head = read_head(task.data[0], HEAD_BYTES, **self._opening())
+            head = read_head(task.data[0], HEAD_BYTES, **self.opening())
         except (InputError, OSError, IndexError):
             return None
         found = _keys(head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1])
         if self.fields and found and not set(self.fields) & set(found):
             raise InputError(f"{self.name}: {task.data[0]} has none of {self.fields}; its columns are {found}")
-        return self._names or (found and [*dict.fromkeys([*found, *self._made])]) or None
+        return self._with_made(found) if found or self.fields else None
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -179,11 +179,11 @@ class JsonlReaderStage(BaseFileReader):
         place = start
         try:
             if start:
-                _refuse_other_json(read_head(path, HEAD_BYTES, **self._opening()), path)
-            for place, lines in read_lines(path, start, stop, too_long=too_long, **self._opening()):
+                _refuse_other_json(read_head(path, HEAD_BYTES, **self.opening()), path)
+            for place, lines in read_lines(path, start, stop, too_long=too_long, **self.opening()):
                 if place == 0:
                     _refuse_other_json(lines, path)
-                    lines = lines.removeprefix(_BOM)
+                    lines = lines.removeprefix(BOM)
                 count = lines.count(b"\n") + (not lines.endswith(b"\n"))
                 where = partial(_name, path, place if start else None, line)
                 parts = parse_lines(lines, count, where, self.fields, numbers)
@@ -192,7 +192,7 @@ class JsonlReaderStage(BaseFileReader):
         except (InputError, OSError) as error:
             counts.cut_short(error, source=_name(path, place if start else None, line))
 
-    def _opening(self) -> dict[str, Any]:
+    def opening(self) -> dict[str, Any]:
         return {key: self.read_kwargs[key] for key in ("compression", "storage_options") if key in self.read_kwargs}
 
 
@@ -203,7 +203,7 @@ def _batch(parts: list[Columns], task: FileGroupTask) -> DocumentBatch:
 
 def _refuse_other_json(head: bytes, path: str) -> None:
     """Raise if a file is JSON, but not one object a line. A damaged first line among good ones does not make it so."""
-    first, *others = head.removeprefix(_BOM).lstrip().split(b"\n", 3)
+    first, *others = head.removeprefix(BOM).lstrip().split(b"\n", 3)
     is_array = first.startswith(b"[") and (first.rstrip() == b"[" or not any(map(_is_object, others[:1])))
     if is_array:
         raise InputError(f"{path} is a JSON array; wanted one object a line, which jq -c '.[]' makes of it")
@@ -225,7 +225,7 @@ def _name(path: str, byte: int | None, line: int, bytes_before: int = 0, lines_b
 
 def _keys(lines: bytes) -> list[str]:
     found: dict[str, None] = {}
-    for line in lines.removeprefix(_BOM).split(b"\n"):
+    for line in lines.removeprefix(BOM).split(b"\n"):
         try:
             found |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

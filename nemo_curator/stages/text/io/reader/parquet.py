@@ -47,7 +47,7 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
 }
 """Settings of `pandas.read_parquet` that ask for what is done anyway."""
 
-_DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
+DAMAGE = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError, OverflowError)
 """What pyarrow raises on files that hold nonsense."""
 
 _VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
@@ -100,7 +100,7 @@ class ParquetReaderStage(BaseFileReader):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.fields = self.fields or self.read_kwargs.pop("columns", None)
-        if self._numbers_rows and self.read_kwargs.get("filters"):
+        if self._made and self.read_kwargs.get("filters"):
             raise ValueError(
                 f"{self.name}: filters leave out rows, so the others cannot be numbered; filter afterwards"
             )
@@ -115,23 +115,23 @@ class ParquetReaderStage(BaseFileReader):
     def count_records(self, path: str, reader_config: dict[str, Any]) -> int:
         """How many rows a file or some of its row groups hold, by the footer of the file."""
         try:
-            with self._open(path) as file:
-                return _promised(pq.ParquetFile(file).metadata, reader_config.get("row_groups"))
+            with self.open_file(path) as file:
+                return promised_rows(pq.ParquetFile(file).metadata, reader_config.get("row_groups"))
         except (StorageError, FileNotFoundError, PermissionError):
             raise  # it may be there when it is read, and have rows
-        except _DAMAGE:
+        except DAMAGE:
             return 0
 
     def find_columns(self, task: FileGroupTask) -> list[str] | None:
         """The columns of the first file of a task; None where that cannot be said."""
         try:
-            with self._open(task.data[0]) as file:
+            with self.open_file(task.data[0]) as file:
                 found = _columns(pq.ParquetFile(file))
-        except _DAMAGE:
+        except DAMAGE:
             return None
         if self.fields and (missing := [name for name in self.fields if name not in found]):
             raise InputError(f"{self.name}: {task.data[0]} has no {missing}; its columns are {found}")
-        return self._names or [*dict.fromkeys([*found, *self._made])]
+        return self._with_made(found)
 
     def read_data(
         self, file_paths: list[str], read_kwargs: dict[str, Any], fields: list[str] | None
@@ -165,7 +165,7 @@ class ParquetReaderStage(BaseFileReader):
         promised = read = 0
         place = path
         try:
-            with self._open(path) as source:
+            with self.open_file(path) as source:
                 # without a buffer Arrow holds whole columns; far away fewer and larger requests are worth that
                 file = pq.ParquetFile(
                     source, buffer_size=BUFFER_BYTES, pre_buffer=is_remote_url(path), page_checksum_verification=True
@@ -173,12 +173,12 @@ class ParquetReaderStage(BaseFileReader):
                 found = _columns(file)
                 wanted = self.fields or found
                 names = [name for name in wanted if name in found]
-                promised = _promised(file.metadata, row_groups)
+                promised = promised_rows(file.metadata, row_groups)
                 _check_names(names, path)
                 yield _table(pa.RecordBatch.from_pylist([], file.schema_arrow), wanted, numbers)
                 for group in range(file.num_row_groups) if row_groups is None else row_groups:
                     place, start = f"{path}, row group {group}", read
-                    for batch in self._scan(file, source, group, names):
+                    for batch in self.scan(file, source, group, names):
                         table = _without_nonsense(_table(batch, wanted, numbers), path, read)
                         counts.seen(batch.num_rows, batch.nbytes)
                         read += batch.num_rows
@@ -186,7 +186,7 @@ class ParquetReaderStage(BaseFileReader):
                     self._check(read - start, file.metadata.row_group(group).num_rows)
                 place = path
                 self._check(read, promised)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
             if numbers:
                 numbers.next += promised - read
@@ -197,8 +197,11 @@ class ParquetReaderStage(BaseFileReader):
         if read < promised and not self.read_kwargs.get("filters"):
             raise InputError(f"{promised} rows should be here by the footer of the file; found {read}")
 
-    def _scan(self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        rows = _rows_at_once(file.metadata)
+    def scan(
+        self, file: pq.ParquetFile, source: Any, row_group: int, columns: list[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a row group, as many at once as fit into little memory."""
+        rows = rows_at_once(file.metadata)
         filters = self.read_kwargs.get("filters")
         if filters is None:
             if rows > FIRST_ROWS:  # a value that repeats is in the file once, and in memory as often as it stands
@@ -214,7 +217,7 @@ class ParquetReaderStage(BaseFileReader):
         )
         return fragment.to_batches(columns=columns, filter=expression, batch_size=rows, batch_readahead=1)
 
-    def _open(self, path: str) -> Any:
+    def open_file(self, path: str) -> Any:
         if is_remote_url(path):
             return open_bytes(path, self.read_kwargs.get("storage_options"))
         return pa.OSFile(os.fsencode(local_path(path)))
@@ -306,7 +309,7 @@ def _check_names(names: list[str], path: str) -> None:
         raise InputError(f"{path} has several columns called {', '.join(map(repr, twice))}")
 
 
-def _promised(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
+def promised_rows(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
     """The rows that some row groups hold, by the footer; the last one also those that the sum of all lacks."""
     # not footer.row_group(at).column(at): in a damaged footer that ends the process
     rows = [max(footer.row_group(at).num_rows, 0) for at in range(footer.num_row_groups)]
@@ -316,6 +319,6 @@ def _promised(footer: pq.FileMetaData, row_groups: list[int] | None) -> int:
     return sum(rows[at] for at in row_groups) + (missing if len(rows) - 1 in row_groups else 0)
 
 
-def _rows_at_once(footer: pq.FileMetaData) -> int:
+def rows_at_once(footer: pq.FileMetaData) -> int:
     size = sum(footer.row_group(at).total_byte_size for at in range(footer.num_row_groups))
     return max(min(STEP_BYTES * footer.num_rows // max(size, 1), MOST_ROWS), 1)

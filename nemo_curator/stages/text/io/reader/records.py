@@ -62,13 +62,14 @@ def parse_lines(
     try:
         records = _decoder.decode_lines(lines)
         found = columns_of(records, fields) if len(records) == count else None
+        taken: range | list[int] | None = numbers.take(count) if numbers and found else None
     except (*_NO_RECORD, MemoryError):
         found = None
     if found is None:
         records, taken = _parse_one_by_one(lines, where, numbers)
         return _numbered(columns_of(records, fields), taken)
     counts.seen(count, len(lines))
-    return _numbered(found, numbers.take(count) if numbers else None)
+    return _numbered(found, taken)
 
 
 def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> list[Columns]:
@@ -176,17 +177,17 @@ def _parse_one_by_one(
     for number, line in enumerate(lines.split(b"\n")):
         if not line.isspace() and line:
             counts.seen(1, len(line) + 1)
-            of_line = numbers.take(1) if numbers else ()
             try:
-                records.append(_parse(line))
-                taken += of_line
+                its_number = numbers.take(1) if numbers else ()
+                records.append(parse_record(line))
+                taken += its_number
             except (*_NO_RECORD, MemoryError) as error:
                 counts.failed(error, source=where(place, number), record=line.decode(errors="replace"))
         place += len(line) + 1
     return records, taken if numbers else None
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_record(line: bytes) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -27,18 +27,17 @@ class RowNumbers:
 
     def take(self, rows: int) -> range:
         """The numbers of the next records, those included that nobody can read."""
-        first, self.next = self.next, self.next + rows
-        if self.next > self.stop:
+        if self.next + rows > self.stop:
             raise InputError(f"{self.source} holds more records than were counted: it has changed; run again")
+        first, self.next = self.next, self.next + rows
         return range(first, self.next)
 
 
-def numbers_of(task: FileGroupTask) -> list[RowNumbers] | None:
-    """The numbers that a task carries for each of its files; None where nobody has numbered them."""
-    ranges = task._metadata.get(ROW_NUMBERS)
-    if ranges is None:
-        return None
-    return [RowNumbers(first, stop, str(path)) for path, (first, stop) in zip(task.data, ranges, strict=True)]
+def row_numbers_of(task: FileGroupTask) -> list[range]:
+    """The numbers of the records in each file of a task, which carries them."""
+    if ROW_NUMBERS not in task._metadata:
+        raise InputError(f"the records of {', '.join(map(str, task.data))} are not numbered; count them first")
+    return [range(first, stop) for first, stop in task._metadata[ROW_NUMBERS]]
 
 
 def number_column(numbers: range | list[int]) -> pa.Array:
@@ -49,9 +48,14 @@ def number_column(numbers: range | list[int]) -> pa.Array:
 
 def count_lines(lines: bytes) -> int:
     """How many whole lines are not blank."""
+    return int(np.count_nonzero(find_lines(lines)[1]))
+
+
+def find_lines(lines: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Where whole lines start, and which of them are not blank."""
     data = np.frombuffer(lines, np.uint8)
     starts = np.flatnonzero(data == _LINE_FEED) + 1
     starts = np.concatenate([[0], starts[:-1] if lines.endswith(b"\n") else starts]) if lines else starts
     if not _IS_SPACE[data[starts]].any():
-        return len(starts)
-    return int(np.count_nonzero(np.logical_or.reduceat(~_IS_SPACE[data], starts)))
+        return starts, np.ones(len(starts), bool)
+    return starts, np.logical_or.reduceat(~_IS_SPACE[data], starts)

@@ -31,7 +31,7 @@ _DONE_ANYWAY: dict[str, tuple | None] = {
     "compression": ("infer", None, *COMPRESSIONS.values()),
 }
 """Settings of `pandas.DataFrame.to_json` that ask for what is done anyway."""
-_COMPRESSORS: dict[str, Callable[[], Any]] = {
+COMPRESSORS: dict[str, Callable[[], Any]] = {
     "gzip": lambda: zlib.compressobj(wbits=31),
     "bz2": bz2.BZ2Compressor,
     "xz": lzma.LZMACompressor,
@@ -64,7 +64,7 @@ class JsonlWriter(BaseWriter):
             task.to_pandas().to_json(file_path, **settings)
             return
         lines, method = encode(task), compression_of(file_path)
-        self.put(file_path, compressed(lines, method) if method else lines)
+        self.put(file_path, _compressed(lines, method) if method else lines)
 
 
 def encode(batch: DocumentBatch) -> Iterator[bytes]:
@@ -76,9 +76,8 @@ def encode(batch: DocumentBatch) -> Iterator[bytes]:
         yield _encode_rows(table.slice(at, rows), {name: absent[at : at + rows] for name, absent in gaps.items()})
 
 
-def compressed(pieces: Iterable[bytes], method: str) -> Iterator[bytes]:
-    """Compress pieces of a file: with `gzip`, `bz2`, `xz` or `zstd`."""
-    compressor = _COMPRESSORS[method]()
+def _compressed(pieces: Iterable[bytes], method: str) -> Iterator[bytes]:
+    compressor = COMPRESSORS[method]()
     yield from map(compressor.compress, pieces)
     yield compressor.flush()
 
