@@ -74,7 +74,11 @@ PARAMETERS = {
     "PerExtensionFilter": {"lang": "Python", "extension": "py"},
     "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
-    "RewriteFilesStage": {"rewriting": Rewriting("text", PartCutter(), Cuts("folder", 1)), "input_filetype": "jsonl"},
+    "RewriteFilesStage": {
+        "path": "folder",
+        "reader": JsonlReaderStage(),
+        "rewriting": Rewriting("text", PartCutter(), Cuts()),
+    },
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "SubstringFilter": {"substring": "a", "position": "any"},
     "TextDuplicatesRemovalStage": {"ids_to_remove_path": "folder"},

@@ -226,16 +226,17 @@ def _copy_rows(
             being_written(name, storage_options) as target,
             pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in _batches(reader, file, source, path, promised):
+            for batch in read_batches(reader, file, source, path, promised):
                 is_removed = judge.next(batch.num_rows, None if id_field is None else batch.column(id_field))
                 judge.count(is_removed)
                 for kept in _without(batch, is_removed):
                     writer.write_batch(kept, row_group_size=max(most, 1))
 
 
-def _batches(
+def read_batches(
     reader: ParquetReaderStage, file: pq.ParquetFile, source: Any, path: str, promised: int
 ) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in steps. What ends it early counts the rows that are missing."""
     read = 0
     try:
         for group in range(file.num_row_groups):

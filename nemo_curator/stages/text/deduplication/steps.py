@@ -7,31 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.errors import InputError
-from nemo_curator.ledger.fingerprint import input_signature
 from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketSource, BucketWriter, buckets_for
-from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.deduplication.removal import COPIES, root_of, whole_files
+from nemo_curator.stages.deduplication.steps import DEDUPLICATED, InputFiles, Steps, check_copies
 from nemo_curator.stages.text.deduplication.cuts import Cuts
-from nemo_curator.stages.text.deduplication.rewriting import (
-    TARGET,
-    RewriteFilesStage,
-    Rewriting,
-    mirrored,
-    roots_of,
-    whole_files,
-)
-from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
+from nemo_curator.stages.text.deduplication.rewriting import RewriteFilesStage, Rewriting
 from nemo_curator.stages.text.io.writer.base import absolute
-from nemo_curator.utils.file_utils import get_default_file_extensions, parse_bytes_string_to_int
+from nemo_curator.utils.file_utils import parse_bytes_string_to_int
 from nemo_curator.utils.find_files import Found, compression_of, with_sizes
-from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import ask, locate
+from nemo_curator.utils.whole_files import remove_leftovers
 
 if TYPE_CHECKING:
     from nemo_curator.stages.base import ProcessingStage
     from nemo_curator.tasks.file_group import FileGroupTask
     from nemo_curator.tasks.tasks import Task
-
-DEDUPLICATED = "deduplicated"
 
 _BUCKET_BYTES = 2**28
 _SMALL_BUCKET_BYTES, _SMALL_BUCKETS = 2**23, 16
@@ -52,10 +42,6 @@ class CuttingSteps:
 
     def number_rows(self, initial_tasks: list[Task] | None) -> None:
         self.tasks = self.steps.number_rows(self.files, initial_tasks)
-        for task in self.tasks:
-            # files that come to lie before others change the ids of those: what was made of them is made again
-            firsts = "-".join(str(first) for first, _ in task._metadata[ROW_NUMBERS])
-            task.task_id = f"{task.task_id}-{firsts}"
 
     def read(self, name: str, text_field: str, stages: list[ProcessingStage]) -> list[Task]:
         """Run stages over the texts and their ids."""
@@ -102,27 +88,17 @@ class CuttingSteps:
         factor = _PARQUET if self.files.input_filetype == "parquet" else 1
         return sum((one.size or 0) * (_COMPRESSED if compression_of(one.path) else factor) for one in found)
 
-    def rewrite(self, rewriting: Rewriting, cuts: list[Task]) -> dict[str, Any]:
-        """Write the files again under `<output_path>/deduplicated`; what became of the documents, for the result.
-
-        `cuts` are the tasks of those who wrote the cuts: with others a checkpoint is of no use.
-        """
-        whole = whole_files(self.tasks)
-        paths = [str(task.data[0]) for task in whole]
-        extensions = self.files.file_extensions or get_default_file_extensions(self.files.input_filetype)
-        roots = roots_of(paths, self.files.input_path, extensions, self.files.storage_options)
-        for task, target in zip(whole, mirrored(paths, self.folder(DEDUPLICATED), roots)):
-            if target in paths:
-                raise InputError(f"{target} would be overwritten by itself; give another output_path")
-            task._metadata[TARGET] = target
-        stage = RewriteFilesStage(
-            rewriting,
-            self.files.input_filetype,
-            dict(self.files.read_kwargs or {}),
-            self.storage_options,
-            version=version_of(cuts, self.storage_options),
-        )
-        made = self.steps.run("removal", [stage], whole)
+    def rewrite(self, rewriting: Rewriting) -> dict[str, Any]:
+        """Copy the files to `<output_path>/deduplicated`; what became of the documents, for the result."""
+        paths = [str(path) for task in self.tasks for path in task.data]
+        to_copy = whole_files(self.tasks, root_of(self.files.input_path, paths, self.files.storage_options))
+        folder = self.folder(DEDUPLICATED)
+        copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
+        check_copies(folder, copies, paths, self.storage_options)
+        stage = RewriteFilesStage(folder, self.files.reader([]), rewriting, self.storage_options)
+        made = self.steps.run("removal", [stage], to_copy)
+        for place in {path.rpartition("/")[0] for path in copies}:
+            remove_leftovers(place)  # of workers that were killed
         dropped: Counter[str] = sum((Counter(task._metadata["dropped"]) for task in made), Counter())
         return {
             "num_documents": sum(task._metadata["num_rows"] for task in made) + dropped.total(),
@@ -143,8 +119,3 @@ class CuttingSteps:
     def _holds_buckets(self, path: str) -> bool:
         fs, place = locate(path, self.storage_options)
         return ask(fs, "exists", f"{place}/{MANIFEST}")
-
-
-def version_of(tasks: list[Task], storage_options: dict[str, Any] | None) -> str:
-    """Stands for the files of some tasks as they are now."""
-    return get_deterministic_hash([str(one) for one in input_signature(tasks, storage_options)])

@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.errors import InputError
+from nemo_curator.errors import RunFailedError
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.deduplication.removal import COPIES
+from nemo_curator.stages.deduplication.steps import InputFiles
 from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
-from nemo_curator.stages.text.deduplication.rewriting import TARGET, RewriteFilesStage, Rewriting, mirrored, whole_files
+from nemo_curator.stages.text.deduplication.rewriting import RewriteFilesStage, Rewriting
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.tasks import FileGroupTask
 
@@ -20,7 +22,7 @@ class TheseCuts(Cuts):
     """Cuts that are at hand: the numbers of lines by document."""
 
     def __init__(self, lines):
-        super().__init__("", 1)
+        super().__init__()
         self.lines = {id_: np.array([[number, number + 1] for number in numbers]) for id_, numbers in lines.items()}
 
     def of(self, ids):
@@ -28,10 +30,12 @@ class TheseCuts(Cuts):
 
 
 def rewritten(path, target, filetype, lines, numbers, **settings):
-    task = FileGroupTask(dataset_name="", data=[str(path)], _metadata={ROW_NUMBERS: [numbers], TARGET: str(target)})
-    stage = RewriteFilesStage(Rewriting("text", PartCutter(), TheseCuts(lines), **settings), filetype)
-    pipeline = Pipeline("rewrite", stages=[stage])
-    made = pipeline.run(LocalExecutor(num_workers=0), [task])
+    metadata = {ROW_NUMBERS: [numbers], COPIES: [target.name]}
+    task = FileGroupTask(dataset_name="", data=[str(path)], _metadata=metadata)
+    reader = InputFiles(input_filetype=filetype).reader([])
+    rewriting = Rewriting("text", PartCutter(), TheseCuts(lines), **settings)
+    pipeline = Pipeline("rewrite", stages=[RewriteFilesStage(str(target.parent), reader, rewriting)])
+    made = pipeline.run(LocalExecutor(num_workers=0), [task], max_failed_fraction=0.3)
     return made[0]._metadata, pipeline.last_run.stages[0]
 
 
@@ -56,10 +60,10 @@ def test_lines_that_lose_nothing_are_copied_and_of_the_others_the_text_alone_cha
     kept = unpack(target.read_bytes()).split(b"\n")
     assert kept[0] == b"\xef\xbb\xbf" + LINES[0][:-1]
     assert kept[1:3] == [b"", b'{"text":"b","big":123456789012345678901234567890}\r']
-    assert kept[3:5] == [line[:-1] for line in LINES[3:5]]
-    assert json.loads(kept[5]) == pytest.approx({"n": float("nan"), "text": "d"}, nan_ok=True)
-    assert (facts["edited"], facts["removed_chars"], facts["num_rows"]) == (2, 4, 5)
-    assert (counted.rows_in, counted.rows_out) == (5, 5)
+    assert kept[3] == LINES[4][:-1]
+    assert json.loads(kept[4]) == pytest.approx({"n": float("nan"), "text": "d"}, nan_ok=True)
+    assert (facts["edited"], facts["removed_chars"], facts["num_rows"]) == (2, 4, 4)
+    assert (counted.rows_in, counted.rows_out, counted.rows_failed) == (5, 4, 1)
 
 
 def test_documents_that_are_empty_or_lose_too_much_are_dropped_and_counted(tmp_path):
@@ -80,7 +84,7 @@ def test_documents_that_are_empty_or_lose_too_much_are_dropped_and_counted(tmp_p
     "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str
 )
 @pytest.mark.parametrize("removed_field", [None, "gone"])
-def test_parquet_keeps_its_schema_its_row_groups_and_all_other_columns(tmp_path, kind, removed_field):
+def test_parquet_keeps_its_schema_and_all_other_columns(tmp_path, kind, removed_field):
     texts = [f"{row}\nb" for row in range(9)] + [None]
     schema = pa.schema([pa.field("x", pa.list_(pa.int8())), pa.field("text", kind, metadata={"a": "b"})])
     table = pa.table({"x": [[row] for row in range(10)], "text": pa.array(texts, pa.string()).cast(kind)}, schema)
@@ -93,36 +97,14 @@ def test_parquet_keeps_its_schema_its_row_groups_and_all_other_columns(tmp_path,
     rows = made.read().to_pylist()
     assert [row["x"][0] for row in rows] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert [row["text"] for row in rows] == [*texts[:1], "1", *texts[2:5], *texts[6:]]
-    assert [made.metadata.row_group(at).num_rows for at in range(made.num_row_groups)] == [4, 3, 2]
     if removed_field:
         assert [row["gone"] for row in rows] == [0, 2 / 3, *[0] * 7]
 
 
-def test_a_file_that_has_grown_since_its_records_were_counted_fails(tmp_path):
+@pytest.mark.parametrize(("records", "what"), [(2, "more"), (4, "fewer")])
+def test_a_file_that_has_changed_since_its_records_were_counted_fails(tmp_path, records, what):
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "a"}\n' * 3)
-    with pytest.raises(Exception, match="holds more records than were counted"):
-        rewritten(path, tmp_path / "out.jsonl", "jsonl", {}, [0, 2])
-
-
-def test_parts_of_a_file_are_put_together_with_the_numbers_of_all_their_records():
-    def task(data, numbers, **config):
-        return FileGroupTask(dataset_name="", data=data, _metadata={ROW_NUMBERS: numbers}, reader_config=config)
-
-    tasks = [
-        task(["c"], [[20, 25]], byte_range=[10, 20]),
-        task(["a", "b"], [[0, 3], [3, 5]]),
-        task(["c"], [[5, 20]], byte_range=[0, 10]),
-    ]
-    assert [(one.data, one._metadata[ROW_NUMBERS]) for one in whole_files(tasks)] == [
-        (["a"], [[0, 3]]),
-        (["b"], [[3, 5]]),
-        (["c"], [[5, 25]]),
-    ]
-
-
-def test_files_go_where_they_are_below_the_folder_that_was_searched():
-    assert mirrored(["/in/a/b.jsonl", "/in/c.jsonl"], "/out", ["/in"]) == ["/out/a/b.jsonl", "/out/c.jsonl"]
-    assert mirrored(["/x/b.jsonl"], "/out", []) == ["/out/b.jsonl"]
-    with pytest.raises(InputError, match=r"would both become /out/b\.jsonl"):
-        mirrored(["/x/b.jsonl", "/y/b.jsonl"], "/out", ["/x", "/y"])
+    with pytest.raises(RunFailedError, match=f"holds {what} records than were counted"):
+        rewritten(path, tmp_path / "out.jsonl", "jsonl", {}, [0, records])
+    assert not (tmp_path / "out.jsonl").exists()

@@ -145,8 +145,7 @@ class LineDeduplicationWorkflow(WorkflowBase):
                 self.max_removed_fraction,
                 self.removed_field,
                 samples,
-            ),
-            found,
+            )
         )
         self._write_frequent(steps, frequent, options)
         removed = sum(task._metadata["num_rows"] for task in found)

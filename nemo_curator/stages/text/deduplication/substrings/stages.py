@@ -88,7 +88,6 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
     num_keys: int = 0
     most_bytes: int = 2**27
     storage_options: dict[str, Any] | None = None
-    version: str = ""
     name: str = "contexts"
 
     def inputs(self) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.deduplication.cuts import BLOCK, Cuts, SpanCutter, cut_buckets
 from nemo_curator.stages.text.deduplication.rewriting import Rewriting
-from nemo_curator.stages.text.deduplication.steps import CuttingSteps, version_of
+from nemo_curator.stages.text.deduplication.steps import CuttingSteps
 from nemo_curator.stages.text.deduplication.substrings.stages import (
     KEY,
     USES,
@@ -106,9 +106,9 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
         cutting.number_rows(initial_tasks)
         repeated = self._repeated_keys(cutting)
-        found, cuts = self._repeats(cutting, repeated)
+        cuts = self._repeats(cutting, repeated)
         facts = cutting.rewrite(
-            Rewriting(self.text_field, SpanCutter(), cuts, self.max_removed_fraction, self.removed_field), found
+            Rewriting(self.text_field, SpanCutter(), cuts, self.max_removed_fraction, self.removed_field)
         )
         steps.result.extend_metadata(facts)
         cutting.delete_buckets()
@@ -123,7 +123,7 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         keys = cutting.into_buckets("substring_keys", KEY, 1)
         return cutting.from_buckets("repeated_keys", anchors, written, [RepeatedKeysStage(self._storage_options), keys])
 
-    def _repeats(self, cutting: CuttingSteps, repeated: list[Task]) -> tuple[list[Task], Cuts]:
+    def _repeats(self, cutting: CuttingSteps, repeated: list[Task]) -> Cuts:
         """Compare the windows whose keys are there more than once, and write the spans that are to be cut."""
         uses = sum(task._metadata[USES] for task in repeated)
         windows = uses * self.min_length / 4  # there are some 4 to 5 keys in min_length bytes
@@ -138,13 +138,12 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
             sum(task._metadata["num_rows"] for task in repeated),
             _KEY_TABLE_BYTES,
             self._storage_options,
-            version_of(repeated, self._storage_options),
         )
         written = cutting.read("contexts", self.text_field, [reading, contexts])
         cuts = cutting.into_buckets("substring_cuts", BLOCK, cut_buckets(cutting.steps.num_rows))
         comparing = RepeatsStage(self.min_length, num_marks, self.keep == "first", self._storage_options)
         found = cutting.from_buckets("repeats", contexts, written, [comparing, cuts])
-        return found, cutting.cuts(cuts, found)
+        return cutting.cuts(cuts, found)
 
     @property
     def _storage_options(self) -> dict[str, Any] | None:
