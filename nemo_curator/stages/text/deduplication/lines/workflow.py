@@ -55,11 +55,10 @@ class LineDeduplicationWorkflow(WorkflowBase):
     most often, with a sample of each.
 
     Example:
-        >>> workflow = LineDeduplicationWorkflow(
-        ...     input_path="documents/", output_path="lines/", input_filetype="jsonl", min_chars=20
-        ... )
-        >>> sorted(workflow.run().metadata)[:3]
-        ['dropped', 'final_output_path', 'hashes_time']
+        >>> ccnet = ["case", "accents", "digits", "punctuation"]
+        >>> workflow = LineDeduplicationWorkflow("lines/", "documents/", "jsonl", unit="paragraph", normalize=ccnet)
+        >>> workflow.keep
+        'first'
     """
 
     output_path: str

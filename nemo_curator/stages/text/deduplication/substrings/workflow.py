@@ -46,11 +46,9 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
     `removed_field` adds the share as a column.
 
     Example:
-        >>> workflow = SubstringDeduplicationWorkflow(
-        ...     input_path="documents/", output_path="substrings/", input_filetype="jsonl", min_length=200
-        ... )
-        >>> sorted(workflow.run().metadata)[:3]
-        ['anchors_time', 'dropped', 'final_output_path']
+        >>> workflow = SubstringDeduplicationWorkflow("substrings/", "documents/", "jsonl", removed_field="removed")
+        >>> workflow.min_length
+        200
     """
 
     output_path: str
