@@ -136,6 +136,12 @@ class _File:
             raise InputError(f"{self.path} holds fewer records than were counted: it has changed; run again")
 
 
+def check_fraction(max_removed_fraction: float) -> None:
+    """Raise if this is no share."""
+    if not 0 <= max_removed_fraction <= 1:
+        raise ValueError(f"max_removed_fraction is {max_removed_fraction}; wanted a share between 0 and 1")
+
+
 def _copy_lines(reader: JsonlReaderStage, made: _File, name: str, storage_options: dict[str, Any] | None) -> None:
     opening, parser = reader.opening(), LineParser(made.path, None)
     method = opening.get("compression", "infer")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemo_curator.errors import InputError
-from nemo_curator.stages.deduplication.buckets import MANIFEST, MOST_BUCKETS, BucketSource, BucketWriter, buckets_for
+from nemo_curator.stages.deduplication.buckets import MANIFEST, BucketSource, BucketWriter, buckets_for
 from nemo_curator.stages.deduplication.removal import COPIES, root_of, whole_files
 from nemo_curator.stages.deduplication.steps import DEDUPLICATED, InputFiles, Steps, check_copies
 from nemo_curator.stages.text.deduplication.cuts import Cuts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nemo_curator.tasks.tasks import Task
 
 _BUCKET_BYTES = 2**28
-_SMALL_BUCKET_BYTES, _SMALL_BUCKETS = 2**23, 16
+_SMALL_BUCKET_BYTES, _SMALL_BUCKETS, _MOST_BUCKETS = 2**23, 16, 2**12
 _COMPRESSED, _PARQUET = 5, 3
 """How much more text than bytes there is in files, about."""
 
@@ -78,8 +78,9 @@ class CuttingSteps:
         memory = _BUCKET_BYTES
         if self.steps.memory_limit is not None:
             memory = max(min(memory, parse_bytes_string_to_int(self.steps.memory_limit) // 8), 1)
+        most = memory * _MOST_BUCKETS // 2  # beyond that they grow: their files would be too many
         least = min(int(nbytes) // _SMALL_BUCKET_BYTES, _SMALL_BUCKETS)
-        return min(max(buckets_for(int(nbytes), memory), 1 << least.bit_length() >> 1), MOST_BUCKETS)
+        return max(buckets_for(min(int(nbytes), most), memory), 1 << least.bit_length() >> 1)
 
     def text_bytes(self) -> int:
         """About how much text the files hold."""

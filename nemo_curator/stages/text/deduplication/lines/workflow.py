@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.stages.text.deduplication.cuts import BLOCK, PartCutter, cut_buckets
+from nemo_curator.stages.text.deduplication.cuts import BLOCK, Cuts, PartCutter, cut_buckets
 from nemo_curator.stages.text.deduplication.lines.stages import (
     FREQUENT,
     HASH,
@@ -21,7 +21,7 @@ from nemo_curator.stages.text.deduplication.lines.stages import (
     HashLinesStage,
     RepeatedLinesStage,
 )
-from nemo_curator.stages.text.deduplication.rewriting import Rewriting
+from nemo_curator.stages.text.deduplication.rewriting import Rewriting, check_fraction
 from nemo_curator.stages.text.deduplication.steps import CuttingSteps
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.utils.storage import locate
@@ -88,6 +88,7 @@ class LineDeduplicationWorkflow(WorkflowBase):
             raise ValueError(f"normalize names {sorted(unknown)}; wanted any of {NORMALIZATIONS}")
         if self.max_occurrences < 1:
             raise ValueError(f"max_occurrences is {self.max_occurrences}; wanted at least 1")
+        check_fraction(self.max_removed_fraction)
 
     def run(
         self,
@@ -113,7 +114,6 @@ class LineDeduplicationWorkflow(WorkflowBase):
             rejected_path,
             memory_limit,
         )
-        options = (self.write_kwargs or {}).get("storage_options")
         files = InputFiles(
             self.input_path,
             self.input_filetype,
@@ -121,40 +121,36 @@ class LineDeduplicationWorkflow(WorkflowBase):
             file_extensions=self.input_file_extensions,
             read_kwargs=self.read_kwargs,
         )
-        cutting = CuttingSteps(steps, files, self.output_path, options)
+        cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
         cutting.number_rows(initial_tasks)
-        hashing = HashLinesStage(self.text_field, self.unit, tuple(self.normalize), self.min_chars)
-        num_buckets = cutting.buckets_for(cutting.text_bytes() / _BYTES_OF_LINE * _BYTES_OF_HASH)
-        hashes = cutting.into_buckets("line_hashes", HASH, num_buckets)
-        written = cutting.read("hashes", self.text_field, [hashing, hashes])
-        cuts = cutting.into_buckets("line_cuts", BLOCK, cut_buckets(steps.num_rows))
-        finding = RepeatedLinesStage(self.max_occurrences, self.keep, self.num_frequent, options)
-        found = cutting.from_buckets("repeated_lines", hashes, written, [finding, cuts])
+        found, cuts = self._repeated_lines(cutting)
         frequent = heapq.nsmallest(
             self.num_frequent, ((-count, id_, at) for task in found for count, id_, at in task._metadata[FREQUENT])
         )
         samples: dict[int, list[int]] = {}
         for _, id_, at in frequent:
             samples.setdefault(id_, []).append(at)
-        facts = cutting.rewrite(
-            Rewriting(
-                self.text_field,
-                PartCutter(_SEPARATORS[self.unit]),
-                cutting.cuts(cuts, found),
-                self.max_removed_fraction,
-                self.removed_field,
-                samples,
-            )
-        )
-        self._write_frequent(steps, frequent, options)
+        cutter = PartCutter(_SEPARATORS[self.unit])
+        rewriting = Rewriting(self.text_field, cutter, cuts, self.max_removed_fraction, self.removed_field, samples)
+        facts = cutting.rewrite(rewriting)
+        self._write_frequent(steps, frequent)
         removed = sum(task._metadata["num_rows"] for task in found)
         steps.result.extend_metadata({f"num_removed_{self.unit}s": removed, **facts})
         cutting.delete_buckets()
         return steps.result
 
-    def _write_frequent(
-        self, steps: Steps, frequent: list[tuple[int, int, int]], storage_options: dict[str, Any] | None
-    ) -> None:
+    def _repeated_lines(self, cutting: CuttingSteps) -> tuple[list[Task], Cuts]:
+        """Put the hashes of all lines into buckets, and find those that occur too often."""
+        hashing = HashLinesStage(self.text_field, self.unit, tuple(self.normalize), self.min_chars)
+        num_buckets = cutting.buckets_for(cutting.text_bytes() / _BYTES_OF_LINE * _BYTES_OF_HASH)
+        hashes = cutting.into_buckets("line_hashes", HASH, num_buckets)
+        written = cutting.read("hashes", self.text_field, [hashing, hashes])
+        cuts = cutting.into_buckets("line_cuts", BLOCK, cut_buckets(cutting.steps.num_rows))
+        finding = RepeatedLinesStage(self.max_occurrences, self.keep, self.num_frequent, self._storage_options)
+        found = cutting.from_buckets("repeated_lines", hashes, written, [finding, cuts])
+        return found, cutting.cuts(cuts, found)
+
+    def _write_frequent(self, steps: Steps, frequent: list[tuple[int, int, int]]) -> None:
         made = steps.result.pipeline_tasks["removal"]
         texts = {(id_, at): text for task in made for id_, at, text in task._metadata["samples"]}
         table = pa.table(
@@ -166,5 +162,9 @@ class LineDeduplicationWorkflow(WorkflowBase):
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
         path = f"{absolute(self.output_path)}/{FREQUENT_FILE}"
-        put(*locate(path, storage_options), sink.getvalue().to_pybytes())
+        put(*locate(path, self._storage_options), sink.getvalue().to_pybytes())
         steps.result.add_metadata("frequent_path", path)
+
+    @property
+    def _storage_options(self) -> dict[str, Any] | None:
+        return (self.write_kwargs or {}).get("storage_options")

@@ -10,7 +10,7 @@ from nemo_curator.kernels.substrings import SHORTEST
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 from nemo_curator.stages.text.deduplication.cuts import BLOCK, Cuts, SpanCutter, cut_buckets
-from nemo_curator.stages.text.deduplication.rewriting import Rewriting
+from nemo_curator.stages.text.deduplication.rewriting import Rewriting, check_fraction
 from nemo_curator.stages.text.deduplication.steps import CuttingSteps
 from nemo_curator.stages.text.deduplication.substrings.stages import (
     KEY,
@@ -69,6 +69,7 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
             raise ValueError(f"min_length is {self.min_length}; wanted at least {SHORTEST} bytes")
         if self.keep not in ("first", "none"):
             raise ValueError(f"unknown keep {self.keep!r}; wanted 'first' or 'none'")
+        check_fraction(self.max_removed_fraction)
 
     def run(
         self,

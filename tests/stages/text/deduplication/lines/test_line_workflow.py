@@ -2,6 +2,7 @@ import json
 import random
 import unicodedata
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -98,11 +99,22 @@ def test_lines_that_occur_too_often_are_removed_from_the_second_time_on(tmp_path
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["deduplicated", "frequent.parquet"]
 
 
-def test_the_result_does_not_depend_on_workers_and_blocks(tmp_path):
-    texts = [texts_of(number) for number in range(80)]
-    ordered = written(tmp_path / "in", texts)
-    run(tmp_path, executor=LocalExecutor(num_workers=2), input_blocksize=3000, settings={"memory_limit": "4GiB"})
+def test_the_result_does_not_depend_on_blocks(tmp_path):
+    ordered = written(tmp_path / "in", [texts_of(number) for number in range(80)])
+    run(tmp_path, input_blocksize=700)
     assert read(tmp_path / "out" / "deduplicated") == wanted(ordered)
+
+
+def test_files_behind_urls_are_read_and_written(tmp_path):
+    ordered = written(tmp_path / "in", [texts_of(number) for number in range(20)])
+    fs = fsspec.filesystem("memory")
+    fs.put(str(tmp_path / "in"), "/lines-in", recursive=True)
+    workflow = LineDeduplicationWorkflow("memory://lines-out", "memory://lines-in", "jsonl")
+    result = workflow.run(executor=HERE)
+    fs.get("/lines-out/deduplicated", str(tmp_path / "out"), recursive=True)
+    assert read(tmp_path / "out") == wanted(ordered)
+    assert result.metadata["frequent_path"] == "memory://lines-out/frequent.parquet"
+    assert sorted(fs.ls("/lines-out", detail=False)) == ["/lines-out/deduplicated", "/lines-out/frequent.parquet"]
 
 
 def test_the_lines_that_occur_most_are_listed_with_their_text(tmp_path):
@@ -184,6 +196,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
         ({"keep": "last"}, "unknown keep"),
         ({"normalize": "spaces"}, "normalize names"),
         ({"max_occurrences": 0}, "wanted at least 1"),
+        ({"max_removed_fraction": 40}, "between 0 and 1"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, message):

@@ -99,6 +99,16 @@ def test_the_result_does_not_depend_on_blocks(tmp_path):
     assert read(tmp_path / "out" / "deduplicated") == wanted(texts, 60)
 
 
+@pytest.mark.ray
+def test_substrings_are_removed_on_ray_as_here(tmp_path, ray_cluster):
+    from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
+
+    texts = documents(40, seed=4)
+    write(tmp_path / "in", texts)
+    run(tmp_path, executor=RayActorPoolExecutor(), min_length=60)
+    assert read(tmp_path / "out" / "deduplicated") == wanted(texts, 60)
+
+
 def test_many_buckets_and_tables_that_are_too_small_change_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("nemo_curator.stages.text.deduplication.steps._BUCKET_BYTES", 2**15)
     monkeypatch.setattr("nemo_curator.stages.text.deduplication.substrings.workflow._KEY_TABLE_BYTES", 16)
@@ -141,7 +151,7 @@ def test_texts_without_long_repeats_come_out_as_they_went_in(tmp_path):
     assert result.metadata["num_edited"] == 0
 
 
-@pytest.mark.parametrize("settings", [{"min_length": 7}, {"keep": "last"}])
+@pytest.mark.parametrize("settings", [{"min_length": 7}, {"keep": "last"}, {"max_removed_fraction": -1}])
 def test_settings_that_mean_nothing_are_refused(settings):
     with pytest.raises(ValueError, match="wanted"):
         SubstringDeduplicationWorkflow("out", "in", **settings)
