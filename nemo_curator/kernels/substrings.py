@@ -24,6 +24,7 @@ SHORTEST = 8
 
 _SEGMENT = 2**15
 _SLOTS = 2**12
+_PROBES = 4
 _POINT = np.uint64(0x9FB21C651E98DF25)
 _OTHER = np.uint64(0xD6E8FEB86659FD93)
 _PRIME = np.uint64(2**61 - 1)
@@ -193,12 +194,27 @@ def hash_windows(data, offsets, min_length):
 
 @kernel("uint64[::1], uint8[::1]")
 def mark_windows(hashes, marks):
-    """Of each hash the place in a table where it counts, up to two; returns the table with these counted, too."""
+    """Count hashes, up to two, in some places of a table each; returns the table with these counted, too."""
     marks = marks.copy()
     for hash_ in hashes:
-        place = hash_ & np.uint64(marks.size - 1)
-        marks[place] = min(marks[place] + 1, 2)
+        for probe in range(_PROBES):
+            place = _mark_of(hash_, probe, marks.size)
+            marks[place] = min(marks[place] + 1, 2)
     return marks
+
+
+@kernel
+def _mark_of(hash_, probe, size):
+    return np.int64(hash_ + np.uint64(probe) * (hash_ >> np.uint64(32) | np.uint64(1)) & np.uint64(size - 1))
+
+
+@kernel
+def _is_marked(hash_, marks):
+    """Whether a hash was counted twice, as it seems."""
+    least = 2
+    for probe in range(_PROBES):
+        least = min(least, marks[_mark_of(hash_, probe, marks.size)])
+    return least > 1
 
 
 @kernel("uint64[::1], int64[::1], int64, uint8[::1]")
@@ -209,7 +225,7 @@ def trim_windows(hashes, offsets, min_length, marks):
     for row in range(offsets.size - 1):
         bounds[row, 0], bounds[row, 1] = 0, -1
         for window in range(begins[row], begins[row + 1]):
-            if marks[hashes[window] & np.uint64(marks.size - 1)] > 1:
+            if _is_marked(hashes[window], marks):
                 if bounds[row, 1] < 0:
                     bounds[row, 0] = window - begins[row]
                 bounds[row, 1] = window - begins[row]

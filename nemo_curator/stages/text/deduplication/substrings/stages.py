@@ -27,7 +27,7 @@ USES = "uses"
 """In the metadata of a task: how often its keys are there."""
 
 _BITS_OF_KEY = 16
-_PART_BYTES = 2**25
+_PART_BYTES = 2**22
 
 
 @dataclass
@@ -139,7 +139,7 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
 class RepeatsStage(ProcessingStage[FileGroupTask, DocumentBatch]):
     """Turn a bucket of windows into the spans that are to be cut: all occurrences, or with `keep_first` all others.
 
-    It is read twice. First the windows are counted, in a table of two bits' worth a window; then what is there once, as
+    It is read twice. First the windows are counted, in a table of some bytes a window; then what is there once, as
     most windows at the edges of a repeated passage are, is not held at all, and equal bytes are held once for each part
     of the bucket. What a notice takes that is in every document is thus little.
     """

@@ -128,7 +128,7 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         windows = uses * self.min_length / 4  # there are some 4 to 5 keys in min_length bytes
         size = uses * (_BYTES_OF_ITEM + 1.3 * self.min_length) + windows * _BYTES_OF_WINDOW
         num_buckets = cutting.buckets_for(size)
-        num_marks = 1 << max(int(4 * windows / num_buckets), 1).bit_length()
+        num_marks = 1 << max(int(8 * windows / num_buckets), 1).bit_length()
         contexts = cutting.into_buckets("substring_contexts", KEY, num_buckets)
         reading = ContextsStage(
             self.text_field,
