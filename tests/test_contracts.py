@@ -20,6 +20,8 @@ from nemo_curator.stages.deduplication.fuzzy.lsh.lsh import LSHActor
 from nemo_curator.stages.deduplication.semantic import RankingStrategy
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
+from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
+from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
@@ -108,6 +110,11 @@ PARAMETERS = {
     "ReadTables": {"columns": ["id"]},
     "RemoveFromFiles": {"path": "folder", "reader": JsonlReaderStage(), "ids": None},
     "Score": {"score_fn": len, "score_field": "n"},
+    "RewriteFilesStage": {
+        "path": "folder",
+        "reader": JsonlReaderStage(),
+        "rewriting": Rewriting("text", PartCutter(), Cuts()),
+    },
     "ScoreFilter": {"filter_obj": WordCountFilter()},
     "ShuffleStage": {"shuffle_on": "id"},
     "SentenceTransformerEmbeddingModelStage": {"model_identifier": "model"},

@@ -8,7 +8,7 @@ import numpy as np
 
 from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.numbering import next_base, number_spans, tables_for
-from nemo_curator.kernels.octets import ROOM, chars_between, copy, longest_of
+from nemo_curator.kernels.octets import FIRST_BYTES, ROOM, SPREAD, chars_between, copy, load8, longest_of
 from nemo_curator.kernels.unicode import BLOCK, char_at, chars_in, is_ascii_space, wide_space_width
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _FIRST_OF_BULLETS = np.uint8(0xE2)
 _IS_END_MARK = np.array([chr(byte) in END_MARKS for byte in range(256)])
 _MARKS = np.frombuffer("".join(ELLIPSIS_MARKS).encode(), np.uint8)
 _MARK_ENDS = np.cumsum([len(mark.encode()) for mark in ELLIPSIS_MARKS])
+_OTHER = np.uint64(0xD6E8FEB86659FD93)
 
 
 def lines_of(text: str) -> Sequence[int]:
@@ -88,6 +89,71 @@ def count_lines(data, offsets):
         different = _count_repeated(memory, edges, paragraphs, chars - 2 * paragraphs + 2, tables, base, repetition)
         base = next_base(base, different, tables.slots)
     return facts
+
+
+@kernel("uint8[::1], int64[::1], boolean, int64")
+def hash_lines(data, offsets, paragraphs, min_chars):
+    """Hash lines, or paragraphs, without the white space around them; shorter ones than `min_chars` are passed over.
+
+    For each: its document, its number among the document's lines, which counts blank ones, and 128 bits that follow
+    from its bytes.
+    """
+    memory = np.zeros(longest_of(offsets) + ROOM, np.uint8)
+    feeds = np.empty(memory.size, np.int32)
+    edges = np.empty(128, np.int32)
+    most = _count_feeds(data[offsets[0] : offsets[-1]]) + offsets.size
+    places = np.empty((most, 2), np.int64)
+    hashes = np.empty((most, 2), np.uint64)
+    made = 0
+    for row in range(offsets.size - 1):
+        text = copy(data[offsets[row] : offsets[row + 1]], memory)
+        found = _find_feeds(text, feeds)
+        if 2 * found + 2 > edges.size:
+            edges = np.empty(4 * found + 2, np.int32)
+        if paragraphs:
+            count = _find_paragraphs(text.size, feeds[:found], edges)
+        else:
+            count = _find_lines(text.size, feeds[:found], edges)
+        for number in range(count):
+            start, end = strip(text, edges[2 * number], edges[2 * number + 1])
+            if start < end and chars_between(memory, start, end) >= min_chars:
+                places[made, 0], places[made, 1] = row, number
+                hashes[made, 0], hashes[made, 1] = _digest(memory, start, end)
+                made += 1
+    return places[:made].copy(), hashes[:made].copy()
+
+
+@kernel
+def _count_feeds(data):
+    count = 0
+    for byte in data:
+        count += byte == LINE_FEED
+    return count
+
+
+@kernel
+def _find_lines(size, feeds, edges):
+    start = 0
+    for line in range(feeds.size):
+        edges[2 * line], edges[2 * line + 1] = start, feeds[line]
+        start = feeds[line] + 1
+    edges[2 * feeds.size], edges[2 * feeds.size + 1] = start, size
+    return feeds.size + 1
+
+
+@kernel
+def _digest(memory, at, end):
+    """Two hashes of all bytes; that both are equal by chance is one in 2¹²⁸."""
+    one = np.uint64(end - at) * SPREAD
+    two = ~one
+    while at < end:
+        word = load8(memory, at) & FIRST_BYTES[min(end - at, 8)]
+        one = (one ^ word) * SPREAD
+        one ^= one >> np.uint64(32)
+        two = (two + word ^ two >> np.uint64(29)) * _OTHER
+        two ^= two >> np.uint64(37)
+        at += 8
+    return one, two
 
 
 @kernel

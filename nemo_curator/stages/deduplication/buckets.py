@@ -243,6 +243,38 @@ def read_bucket(
     return table
 
 
+def read_parts(
+    task: FileGroupTask,
+    part_bytes: int,
+    columns: list[str] | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> Iterator[pa.Table]:
+    """Read a bucket file by file, in the order of their names, put together to parts of about this size or more."""
+    held: list[pa.Table] = []
+    for path in task.data:
+        held.append(_read(path, columns, storage_options))
+        if sum(table.nbytes for table in held) >= part_bytes:
+            yield pa.concat_tables(held, promote_options="permissive")
+            held = []
+    if held:
+        yield pa.concat_tables(held, promote_options="permissive")
+
+
+def read_files_of(
+    path: str, bucket: int, num_buckets: int, storage_options: dict[str, Any] | None = None
+) -> pa.Table | None:
+    """Read one bucket of those in a folder outside a pipeline over them; None where it holds nothing."""
+    folder = f"{absolute(path)}/{_name(bucket, num_buckets)}"
+    fs, place = locate(folder, storage_options)
+    try:
+        names = sorted(one.rpartition("/")[2] for one in ask(fs, "ls", place, detail=False))
+    except FileNotFoundError:
+        return None
+    names = [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
+    tables = each(partial(_read, columns=None, storage_options=storage_options), [f"{folder}/{name}" for name in names])
+    return pa.concat_tables(tables, promote_options="permissive") if tables else None
+
+
 def _read(path: str, columns: list[str] | None, storage_options: dict[str, Any] | None) -> pa.Table:
     with open_bytes(path, storage_options) as file:
         data = file.read()

@@ -238,7 +238,7 @@ def _copy_rows(
             being_written(name, storage_options) as target,
             pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in _batches(reader, file, source, path, promised):
+            for batch in read_batches(reader, file, source, path, promised):
                 is_removed = judge.next(batch.num_rows, None if id_field is None else batch.column(id_field))
                 judge.count(is_removed, partial(_only, batch, is_removed))
                 kept = _only(batch, ~is_removed) if is_removed.any() else pa.Table.from_batches([batch])
@@ -246,9 +246,10 @@ def _copy_rows(
                     writer.write_batch(rows, row_group_size=max(most, 1))
 
 
-def _batches(
+def read_batches(
     reader: ParquetReaderStage, file: pq.ParquetFile, source: Any, path: str, promised: int
 ) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in steps. What ends it early counts the rows that are missing."""
     read = 0
     try:
         for group in range(file.num_row_groups):

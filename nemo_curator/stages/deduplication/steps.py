@@ -283,7 +283,7 @@ class Steps:
         storage_options = storage_options or files.storage_options
         folder = as_listed(f"{absolute(output_path)}/{DEDUPLICATED}", storage_options)
         copies = {f"{folder}/{name}" for task in to_copy for name in task._metadata[COPIES]}
-        _check_folder(folder, copies, paths, storage_options)
+        check_copies(folder, copies, paths, storage_options)
         ids = None
         if ids_path is not None:
             fields = [ids_field or id_field or CURATOR_DEDUP_ID_STR]
@@ -309,7 +309,7 @@ class Steps:
         ids.to_disk(path, storage_options)
 
 
-def _check_folder(folder: str, copies: set[str], inputs: list[str], storage_options: dict[str, Any] | None) -> None:
+def check_copies(folder: str, copies: set[str], inputs: list[str], storage_options: dict[str, Any] | None) -> None:
     """Raise if copies would be written over the input, or beside files that are none."""
     if inside := [path for path in inputs if path.startswith(f"{folder}/")]:
         raise ValueError(f"cannot write the copy of {inside[0]} to {folder}, which it is in; give another output_path")
