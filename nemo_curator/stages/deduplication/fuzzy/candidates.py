@@ -15,11 +15,28 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.bands import ROW_FIELD
 from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD, Candidates, read_labels
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
+from nemo_curator.stages.deduplication.text_lines import NOT_WANTED, TextLineReader
+from nemo_curator.stages.text.io.reader.row_numbers import row_numbers_of
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import open_bytes
 
 BYTES_FIELD, TEXT_FIELD, USER_ID_FIELD = "_bytes", "_text", "_id"
+
+
+@dataclass
+class CandidateReader(TextLineReader):
+    """Reads the candidates among lines of JSON: which they are is known by their numbers."""
+
+    labels_path: str = field(default="", kw_only=True)
+    labels_options: dict[str, Any] | None = field(default=None, kw_only=True)
+
+    def choose(self, task: FileGroupTask) -> np.ndarray:
+        numbers = [numbers for numbers in row_numbers_of(task) if numbers]
+        if not numbers:
+            return np.empty(0, np.int64)
+        first, last = min(one[0] for one in numbers), max(one[-1] for one in numbers)
+        return read_labels(self.labels_path, first, last, self.labels_options).rows
 
 
 @dataclass
@@ -48,7 +65,7 @@ class CandidateTexts(ProcessingStage[DocumentBatch, DocumentBatch]):
         rows = batch.column(ROW_FIELD).to_numpy()
         candidates = read_labels(self.labels_path, int(rows.min()), int(rows.max()), self.storage_options)
         is_one = np.isin(rows, candidates.rows)
-        counts.dropped("no_candidate", int((~is_one).sum()))
+        counts.dropped(NOT_WANTED, int((~is_one).sum()))
         some = batch.filter(is_one)
         texts = some.text(self.text_field)
         columns = {

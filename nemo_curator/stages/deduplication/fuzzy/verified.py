@@ -24,7 +24,7 @@ from nemo_curator.stages.deduplication.fuzzy.bands import (
     Signing,
 )
 from nemo_curator.stages.deduplication.fuzzy.blocks import IN_MEMORY
-from nemo_curator.stages.deduplication.fuzzy.candidates import CandidateTexts, IndexedCandidates
+from nemo_curator.stages.deduplication.fuzzy.candidates import CandidateReader, CandidateTexts, IndexedCandidates
 from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD, Candidates
 from nemo_curator.stages.deduplication.fuzzy.delivery import (
     BANDS,
@@ -40,6 +40,8 @@ from nemo_curator.stages.deduplication.fuzzy.verify import VerifyStage
 from nemo_curator.stages.deduplication.index import Delivery, Index
 from nemo_curator.stages.deduplication.keep import KeepRule
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
+from nemo_curator.stages.deduplication.text_lines import TextLineReader
+from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
 from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -162,7 +164,7 @@ class Verified:
             self.cache_options,
         )
         more = [self.id_field] if self.id_field is not None and keeps else []
-        self.steps.run("bands", [self.files.reader([self.text_field, *more]), stage, writer], tasks)
+        self.steps.run("bands", [self._reader([self.text_field, *more]), stage, writer], tasks)
         options = None if self.index is None else self.index.storage_options
         parts = [Part.of(folder, options) for folder in self.earlier_folders]
         groups = GroupStage(self._path("groups"), parts, self.first_id, self.cache_options)
@@ -184,7 +186,7 @@ class Verified:
         stage = CandidateTexts(labels, self.text_field, self.id_field, self.rule, self.cache_options)
         more = dict.fromkeys([*self.rule.fields, *([self.id_field] if self.id_field else [])])
         fields = [self.text_field, *(name for name in more if name != self.text_field)]
-        self.steps.run("candidates", [self.files.reader(fields), stage, self._text_buckets], has_some)
+        self.steps.run("candidates", [self._candidate_reader(fields, labels), stage, self._text_buckets], has_some)
         indexed = self._indexed(candidates)
         verify = VerifyStage(
             self.signing,
@@ -201,6 +203,18 @@ class Verified:
             self.output_options,
         )
         return self.steps.run("verify", [BucketSource(self._path("texts"), self.cache_options), verify])
+
+    def _reader(self, fields: list[str]) -> JsonlReaderStage | ParquetReaderStage:
+        reader = self.files.reader(fields)
+        is_jsonl = isinstance(reader, JsonlReaderStage)
+        return TextLineReader(fields, reader.read_kwargs, _row_numbers=True) if is_jsonl else reader
+
+    def _candidate_reader(self, fields: list[str], labels: str) -> JsonlReaderStage | ParquetReaderStage:
+        reader = self._reader(fields)
+        if not isinstance(reader, JsonlReaderStage):
+            return reader
+        settings: dict[str, Any] = {"labels_path": labels, "labels_options": self.cache_options}
+        return CandidateReader(fields, reader.read_kwargs, _row_numbers=True, **settings)
 
     def _indexed(self, candidates: Candidates) -> str | None:
         """Put what the index has of the candidates beside their texts; None if it has nothing."""
