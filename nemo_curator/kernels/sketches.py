@@ -102,12 +102,13 @@ def sketch(data, offsets, window, keys, halves):
     block = block_for(window)
     room = room_for(window)
     hashes = np.empty(-(-_ENOUGH * slots.size // block) * block, np.uint64)
+    mixed = np.empty(block, np.uint64)
     for row in range(offsets.size - 1):
         text = data[offsets[row] : offsets[row + 1]]
         if text.size == 0:
             continue
         slots[:] = _FREE
-        count = _first_round(text, window, block, keys[0], room, hashes, slots)
+        count = _first_round(text, window, block, keys[0], room, hashes, mixed, slots)
         free = _count_free(slots)
         if free and count > hashes.size:
             found = distinct_hashes(text, window, block, room)
@@ -123,14 +124,14 @@ def sketch(data, offsets, window, keys, halves):
 
 
 @kernel
-def _first_round(text, window, block, key, room, hashes, slots):
+def _first_round(text, window, block, key, room, hashes, mixed, slots):
     """Enter all shingles; return how many there were. If they were no more than `hashes` has room for, it has them."""
     at = start = total = 0
     while at >= 0:
         if start == hashes.size:
             start = 0
         count, at = roll(text, at, window, room, hashes[start : start + block])
-        _enter(hashes[start : start + count], key, np.uint64(0), slots)
+        _enter_first(hashes[start : start + count], key, slots, mixed)
         start += count
         total += count
     return total
@@ -145,12 +146,29 @@ def _enter(values, key, turn, slots):
     size = np.uint64(slots.size)
     taken = 0
     for place in range(values.size):
-        value = (values[place] + key) * SPREAD
-        value = (value ^ value >> np.uint64(32)) * _MIX
+        value = _mix(values[place], key)
         slot = (value >> np.uint64(32)) * size >> np.uint64(32)
         taken += slots[slot] == _FREE
         slots[slot] = min(slots[slot], turn << _VALUE_BITS | value >> _TURN_BITS)
     return taken
+
+
+@kernel
+def _enter_first(values, key, slots, mixed):
+    """`_enter` of the first round. The first loop becomes vector instructions."""
+    size = np.uint64(slots.size)
+    for place in range(values.size):
+        mixed[place] = _mix(values[place], key)
+    for place in range(values.size):
+        value = mixed[place]
+        slot = (value >> np.uint64(32)) * size >> np.uint64(32)
+        slots[slot] = min(slots[slot], value >> _TURN_BITS)
+
+
+@kernel
+def _mix(value, key):
+    value = (value + key) * SPREAD
+    return (value ^ value >> np.uint64(32)) * _MIX
 
 
 @kernel

@@ -5,23 +5,15 @@ A text that is shorter than the window is one shingle; an empty one has none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from nemo_curator.kernels.compile import kernel
 from nemo_curator.kernels.unicode import starts_char
 
 LEAST_BLOCK = 512
+_STEP = 32
 # odd, and neither one more nor one less is a multiple of 8: powers of it repeat as late as they can
 _POINT = np.uint64(0xD1342543DE82EF95)
-
-
-class Room(NamedTuple):
-    """Arrays to work with: where characters start, and what they are."""
-
-    edges: np.ndarray
-    chars: np.ndarray
 
 
 def window_within(char_ngrams: int, offsets: np.ndarray) -> int:
@@ -38,9 +30,8 @@ def block_for(window):
 
 @kernel
 def room_for(window):
-    """Room for the characters of a block of windows."""
-    size = block_for(window) + window
-    return Room(np.empty(size, np.int64), np.empty(size, np.uint64))
+    """Room for the characters of a block of windows, and for two steps of reading them that go beyond it."""
+    return np.empty(block_for(window) + window + 2 * _STEP, np.uint32)
 
 
 @kernel
@@ -85,30 +76,56 @@ def roll(text, at, window, room, values):
     if count:
         _roll(text[at : at + count + window - 1], window, values[:count])
         return count, at + count if at + count + window <= text.size else -1
-    found = find_chars(text, at, room.edges)
-    _read_chars(text, at, found - 1, room.chars)
-    count = found - window
+    found, end = _read_chars(text, at, values.size + window, room)
+    total = found if end == text.size else found - 1  # only a part of the last one may have been read
+    count = min(total - window + 1, values.size)
     if count > 0:
-        _roll(room.chars[: found - 1], window, values[:count])
+        _roll(room[: count + window - 1], window, values[:count])
     elif at == 0:
         count = 1
-        _roll(room.chars[: found - 1], found - 1, values[:1])
-    return max(count, 0), -1 if room.edges[found - 1] == text.size else room.edges[count]
+        _roll(room[:found], found, values[:1])
+    if end == text.size and count >= total - window + 1:
+        return max(count, 0), -1
+    return count, _back(text, end, found - count)
 
 
 @kernel
-def _read_chars(text, at, count, chars):
-    """The bytes of each of so many characters as one number."""
+def _read_chars(text, at, most, chars):
+    """The bytes of each character as one number, until there are that many, or a few more.
+
+    Returns how many have begun, and the byte after.
+    """
     found = 0
-    value = np.uint64(0)
-    while at < text.size:
-        starts = starts_char(text[at])
-        found += starts
-        if found > count:
-            break
-        value = np.uint64(text[at]) if starts else value << np.uint64(8) | np.uint64(text[at])
-        chars[max(found - 1, 0)] = value
-        at += 1
+    value = np.uint32(0)
+    while at < text.size and found < most:
+        size = min(_STEP, text.size - at)
+        step = text[at : at + size]
+        if size == _STEP and is_ascii(step):
+            _widen(step, chars[found : found + _STEP])
+            found += _STEP
+        else:
+            for place in range(size):
+                starts = starts_char(step[place])
+                found += starts
+                value = np.uint32(step[place]) | (np.uint32(0) if starts else value << np.uint32(8))
+                chars[max(found - 1, 0)] = value
+        at += size
+    return found, at
+
+
+@kernel
+def _widen(step, chars):
+    for place in range(_STEP):
+        chars[place] = step[place]
+
+
+@kernel
+def _back(text, at, chars):
+    """Where so many characters before this byte start."""
+    while chars > 0:
+        at -= 1
+        chars -= starts_char(text[at])
+    return at
 
 
 @kernel
