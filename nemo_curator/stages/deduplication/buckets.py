@@ -172,7 +172,7 @@ class BucketWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
 
     def _write(self, path: str, rows: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd")
+        pq.write_table(rows, sink, compression="lz4", use_dictionary=False)  # most of it is hashes, and read once
         put(*locate(path, self.storage_options), sink.getvalue().to_pybytes())
 
     def _remove(self, path: str) -> None:

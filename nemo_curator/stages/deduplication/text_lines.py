@@ -117,4 +117,3 @@ class TextLineReader(JsonlReaderStage):
         except pa.ArrowInvalid:
             return None
         return array
-

@@ -62,6 +62,8 @@ def group_rows(bands: np.ndarray, rows: np.ndarray, first_new: int = 0) -> tuple
 
     Groups without a row of `first_new` or later are left out.
     """
+    is_shared = _repeated(bands)
+    bands, rows = bands[is_shared], rows[is_shared]
     order = np.lexsort((rows, bands))
     bands, rows = bands[order], rows[order]
     starts, sizes = _runs(bands)
@@ -78,6 +80,17 @@ def group_rows(bands: np.ndarray, rows: np.ndarray, first_new: int = 0) -> tuple
     is_first[first] = True
     once = np.repeat(is_first, sizes)
     return np.repeat(names, sizes)[once], rows[once], int((~once).sum())
+
+
+def _repeated(values: np.ndarray) -> np.ndarray:
+    """Which values are there several times. Most bands are not, and need not be put in order with their rows."""
+    order = np.argsort(values)
+    ordered = values[order]
+    is_same = ordered[1:] == ordered[:-1]
+    found = np.zeros(len(values), bool)
+    found[order[1:][is_same]] = True
+    found[order[:-1][is_same]] = True
+    return found
 
 
 def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
