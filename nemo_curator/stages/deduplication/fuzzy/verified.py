@@ -54,7 +54,7 @@ _OURS = "curator_cache.json"
 _FOR_A_BAND = 64
 """Bytes in memory for each band of a bucket while its groups are found."""
 _JOINED = 4
-"""Batches of a partition whose rows go into one file of a bucket."""
+"""Batches of a partition whose rows go into one file of a bucket; with a limit of the memory each goes into its own."""
 _WORKING, _LEAST_WORKING = 2**28, 2**24
 """Bytes that a worker takes for a bucket: not of this machine, for a run may go on on another one."""
 _WORKERS = 8
@@ -245,7 +245,7 @@ class Verified:
         if number is None:
             number = max(buckets_for(total_bytes, self._working_bytes), 4 if least_bytes > _PARALLEL_BYTES else 1)
         writer = BucketWriter(self._path(name), key, number, mode="ignore", storage_options=self.cache_options)
-        writer.batch_size = _JOINED
+        writer.batch_size = _JOINED if self.steps.memory_limit is None else 1
         return writer
 
     def _num_buckets(self, name: str) -> int | None:
