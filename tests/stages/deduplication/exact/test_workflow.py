@@ -316,6 +316,16 @@ def test_the_data_set_is_copied_without_duplicates(tmp_path, filetype, ids):
     assert result.metadata["num_duplicates"] == result.metadata["num_duplicates_removed"] == 2
 
 
+def test_ids_that_are_not_unique_remove_nothing(tmp_path):
+    rows = [{"id": 1, "text": "a"}, {"id": 2, "text": "a"}, {"id": 2, "text": "another"}]
+    folder = write(tmp_path / "in", rows)
+    with pytest.raises(
+        InputError, match=r"1 documents are duplicates, and 2 have one of their ids: 'id' is not unique"
+    ):
+        run(folder, tmp_path / "out", assign_id=False, id_field="id", perform_removal=True)
+    assert kept(tmp_path / "out") == {}
+
+
 def test_files_that_arrive_later_cost_what_has_changed_and_are_right(tmp_path):
     settings = {"checkpoint_path": str(tmp_path / "checkpoint"), "on_change": "redo"}
     folder = tmp_path / "in"
