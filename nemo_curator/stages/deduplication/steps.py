@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
 import os
@@ -29,7 +30,7 @@ from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
-from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.find_files import find_files
 from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import ask, kind_of, locate
 from nemo_curator.utils.whole_files import put, remove_leftovers
@@ -111,7 +112,7 @@ class CountRecords(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         records = [self.reader.count_records(str(path), task.reader_config) for path in task.data]
-        metadata = {**task._metadata, RECORDS: records}
+        metadata = {**task._metadata, "source_files": list(map(str, task.data)), RECORDS: records}
         return FileGroupTask(task.dataset_name, task.data, _metadata=metadata, reader_config=task.reader_config)
 
 
@@ -197,11 +198,15 @@ class Steps:
         return folder
 
     def _note_made(self, name: str) -> None:
-        """Note what tells whether a step has made anything since: the sizes of its records."""
+        """Note what tells whether a step has made anything since: its settings, and its records."""
         if (folder := _within(self.checkpoint_path, name)) is not None:
-            found = with_sizes(find_files(folder, recurse=False))
-            records = [(one.path.rpartition("/")[2], one.size) for one in found]
-            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
+            fs, place = locate(folder)
+            settings = json.loads(ask(fs, "cat_file", f"{place}/run.json"))["stages"]
+            digest = hashlib.sha256(json.dumps(settings).encode())
+            for path in sorted(one.path for one in find_files(folder, recurse=False)):
+                if path.rpartition("/")[2].startswith("done-"):
+                    digest.update(ask(fs, "cat_file", locate(path)[1]))
+            self._made.append([name, digest.hexdigest()])
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""

@@ -163,6 +163,19 @@ def test_the_first_in_keep_order_stays(tmp_path, keep, stays):
     assert sorted(ids_of(tmp_path / "out")) == sorted({0, 1, 2, 3} - {stays})
 
 
+@pytest.mark.parametrize("ids", [{}, {"assign_id": False, "id_field": "id"}])
+def test_the_document_from_the_preferred_source_stays(tmp_path, ids):
+    for number, name in enumerate(["curated", "other", "web"]):
+        rows = [{"id": 10 * number + row, "text": text} for row, text in enumerate("abc"[number:])]
+        write(tmp_path / "in" / name, rows, [])
+    folders = [str(tmp_path / "in" / name) for name in ("web", "curated")]
+    run(tmp_path / "in", tmp_path / "out", keep={"sources": folders}, **ids)
+    pairs = [(20, 2), (20, 11), (1, 10)] if ids else [(5, 2), (5, 4), (1, 3)]
+    assert clusters_of(tmp_path / "out") == sorted(pairs)
+    with pytest.raises(InputError, match=r"no file that is read is in the source wep/"):
+        run(tmp_path / "in", tmp_path / "out", keep={"sources": ["wep/"]}, **ids)
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """Files of different sizes with planted duplicates, and the ids that are to be removed."""
@@ -338,6 +351,16 @@ def test_files_that_arrive_later_cost_what_has_changed_and_are_right(tmp_path):
     run(folder, tmp_path / "fresh", perform_removal=True)
     assert clusters_of(tmp_path / "fresh") == clusters_of(tmp_path / "out")
     assert kept(tmp_path / "fresh") == kept(tmp_path / "out") != {}
+
+
+def test_a_setting_that_changes_costs_all_that_hangs_on_it(tmp_path):
+    folder = write(tmp_path / "in", [{"text": "a"}, {"text": "A"}, {"text": "A"}])
+    settings = {"checkpoint_path": str(tmp_path / "checkpoint"), "on_change": "redo"}
+    left = []
+    for options in ({}, {"normalize": "case"}, {"normalize": "case", "keep": {"column": "text"}}):
+        run(folder, tmp_path / "out", settings=settings, perform_removal=True, **options)
+        left.append([row["text"] for row in kept(tmp_path / "out")["0.jsonl"]])
+    assert left == [["a", "A"], ["a"], ["A"]]
 
 
 SCRIPT = """
