@@ -122,6 +122,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
     def _run(self, steps: Steps, initial_tasks: list[Task] | None) -> WorkflowRunResult:
         index, delivery = self._index()
         tasks = self._tasks(steps, initial_tasks, delivery.first_id if delivery else 0)
+        keep_rule(self.keep).check_sources(tasks)
         identify = self._identification(steps, tasks, index, delivery)
         found = steps.run("identification", [identify], tasks)
         self._check_texts(steps)

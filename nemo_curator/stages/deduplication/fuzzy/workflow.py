@@ -132,6 +132,7 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
     def _find_verified(self, steps: Steps, initial_tasks: list[Task] | None, output: Output) -> None:
         verified = self._verified(steps)
         tasks = steps.number_rows(self._files(), initial_tasks, first_id=verified.first_id)
+        verified.rule.check_sources(tasks)
         removed = verified.find(tasks)
         output.finish(steps, tasks, removed, verified.parts)
         output.explain(steps, tasks, verified.parts, verified.earlier_folders)

@@ -105,6 +105,15 @@ def test_the_longest_of_near_duplicates_stays(tmp_path):
     assert removed_ids(tmp_path) == [0, 2]
 
 
+def test_the_document_from_the_preferred_file_stays(tmp_path):
+    words = document("one")
+    texts = [" ".join(words), " ".join([*words, "more", "words"]), " ".join(words[:-1])]
+    folder = write_files(tmp_path / "in", texts, files=3)
+    best = sorted(folder.iterdir())[1]
+    dedup(folder, tmp_path, keep={"sources": [str(best)]}, input_blocksize="1MiB")
+    assert removed_ids(tmp_path) == [0, 2]
+
+
 def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
     text = " ".join(document("one"))
     folder = write_files(tmp_path / "in", [text] * 4, files=2, name=["d", "c", "b", "a"], score=[1, None, 3, 3])
