@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.errors import RunFailedError
 from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow, verified
 from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
 from tests.stages.deduplication.fuzzy.near_duplicates import (
@@ -120,6 +121,15 @@ def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
     dedup(folder, tmp_path, keep={"column": "score", "descending": True}, id_field="name")
     assert removed_ids(tmp_path, "name") == ["b", "c", "d"]
     assert {row["survivor_id"] for row in clusters(tmp_path).values()} == {"a"}
+
+
+def test_a_candidate_without_an_id_has_failed_and_stays(tmp_path):
+    text = " ".join(document("one"))
+    folder = write_files(tmp_path / "in", [text] * 3, files=1, name=[None, "b", "a"])
+    with pytest.raises(RunFailedError, match="candidates: InputError: a document has no 'name'; give it one"):
+        dedup(folder, tmp_path / "strict", id_field="name")
+    dedup(folder, tmp_path, id_field="name", running={"max_failed_fraction": 0.5})
+    assert removed_ids(tmp_path, "name") == ["b"]
 
 
 def test_a_null_is_no_document_and_empty_texts_are_duplicates(tmp_path):
