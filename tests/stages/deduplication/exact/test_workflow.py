@@ -13,6 +13,7 @@ from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.errors import ConfigError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.clusters import explain
+from nemo_curator.stages.deduplication.exact import duplicates
 from nemo_curator.stages.deduplication.exact.identification import ExactDuplicateIdentification
 from nemo_curator.stages.deduplication.exact.workflow import ID_GENERATOR_OUTPUT_FILENAME, ExactDeduplicationWorkflow
 from nemo_curator.stages.deduplication.id_generator import create_id_generator_actor, kill_id_generator_actor
@@ -290,6 +291,23 @@ def test_new_deliveries_are_compared_with_an_index(tmp_path):
     assert clusters_of(tmp_path / "out2") == found[2]
     with pytest.raises(ConfigError, match=r"made with \{'hash_method': 'md5'\}"):
         run(folders[0], tmp_path / "out3", index_path=index, hash_method="sha256")
+
+
+def test_a_delivery_that_is_written_anew_is_not_in_the_index_until_it_is_whole(tmp_path, monkeypatch):
+    index = {"index_path": str(tmp_path / "index")}
+    first, second = write(tmp_path / "1", ["a", "b"]), write(tmp_path / "2", ["a", "b"])
+    run(first, tmp_path / "out1", **index)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "find_duplicates", fail)
+        with pytest.raises(KeyboardInterrupt):
+            run(first, tmp_path / "out1", **index)
+    assert json.loads((tmp_path / "index" / "index.json").read_text())["deliveries"] == []
+    run(first, tmp_path / "out1", **index)
+    assert run(second, tmp_path / "out2", **index).metadata["num_duplicates"] == 2
 
 
 def test_an_index_may_be_only_compared_with(tmp_path):
