@@ -161,6 +161,24 @@ def test_files_of_others_in_the_cache_are_not_deleted(folder, tmp_path):
     assert precious.exists()
 
 
+def test_no_file_has_the_secrets_of_a_storage(tmp_path):
+    folder = write_files(tmp_path / "in", [" ".join(document("one"))] * 2, files=1)
+    options = {"storage_options": {"auto_mkdir": True, "password": "Hush"}}
+    dedup(
+        folder,
+        tmp_path,
+        running={"checkpoint_path": str(tmp_path / "checkpoint")},
+        index_path=str(tmp_path / "index"),
+        read_kwargs=options,
+        cache_kwargs=options,
+        write_kwargs=options,
+        perform_removal=True,
+    )
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert tmp_path / "checkpoint/verify/run.json" in files
+    assert [path for path in files if b"Hush" in path.read_bytes()] == []
+
+
 def test_the_id_generator_knows_the_ids(folder, texts, tmp_path):
     result = dedup(folder, tmp_path)
     state = json.loads((tmp_path / "fuzzy_id_generator.json").read_text())
