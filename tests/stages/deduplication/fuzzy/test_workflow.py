@@ -163,7 +163,7 @@ def test_files_of_others_in_the_cache_are_not_deleted(folder, tmp_path):
 
 def test_no_file_has_the_secrets_of_a_storage(tmp_path):
     folder = write_files(tmp_path / "in", [" ".join(document("one"))] * 2, files=1)
-    options = {"storage_options": {"auto_mkdir": True, "password": "Hush"}}
+    options = {"storage_options": {"key": "Hush"}}
     dedup(
         folder,
         tmp_path,
