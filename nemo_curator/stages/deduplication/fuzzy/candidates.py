@@ -30,14 +30,14 @@ class CandidateReader(TextLineReader):
     """Reads the candidates among lines of JSON: which they are is known by their numbers."""
 
     labels_path: str = field(default="", kw_only=True)
-    labels_options: dict[str, Any] | None = field(default=None, kw_only=True)
+    labels_storage_options: dict[str, Any] | None = field(default=None, kw_only=True)
 
     def choose(self, task: FileGroupTask) -> np.ndarray:
         numbers = [numbers for numbers in row_numbers_of(task) if numbers]
         if not numbers:
             return np.empty(0, np.int64)
         first, last = min(one[0] for one in numbers), max(one[-1] for one in numbers)
-        return read_labels(self.labels_path, first, last, self.labels_options).rows
+        return read_labels(self.labels_path, first, last, self.labels_storage_options).rows
 
 
 @dataclass

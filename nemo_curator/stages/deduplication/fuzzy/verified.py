@@ -209,7 +209,7 @@ class Verified:
         reader = self._reader(fields)
         if not isinstance(reader, JsonlReaderStage):
             return reader
-        settings: dict[str, Any] = {"labels_path": labels, "labels_options": self.cache_options}
+        settings: dict[str, Any] = {"labels_path": labels, "labels_storage_options": self.cache_options}
         return CandidateReader(fields, reader.read_kwargs, _row_numbers=True, **settings)
 
     def _indexed(self, candidates: Candidates) -> str | None:
