@@ -84,11 +84,16 @@ class InputFiles:
             split_by=self.split_by,
         )
 
-    def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
-        """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave."""
+    def reader(
+        self, fields: list[str], *, id_field: str | None = None, numbers_field: str = CURATOR_DEDUP_ID_STR
+    ) -> JsonlReaderStage | ParquetReaderStage:
+        """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave.
+
+        The latter are in `numbers_field`, unless the files have a column of that name which is read.
+        """
         kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
-        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
+        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None, _ids_field=numbers_field)
 
     @property
     def split_by(self) -> Literal["byte_range", "row_groups"] | None:

@@ -162,7 +162,9 @@ class Verified:
             self.cache_options,
         )
         more = [self.id_field] if self.id_field is not None and keeps else []
-        self.steps.run("bands", [self.files.reader([self.text_field, *more]), stage, writer], tasks)
+        self.steps.run(
+            "bands", [self.files.reader([self.text_field, *more], numbers_field=ROW_FIELD), stage, writer], tasks
+        )
         options = None if self.index is None else self.index.storage_options
         parts = [Part.of(folder, options) for folder in self.earlier_folders]
         groups = GroupStage(self._path("groups"), parts, self.first_id, self.cache_options)
@@ -184,7 +186,9 @@ class Verified:
         stage = CandidateTexts(labels, self.text_field, self.id_field, self.rule, self.cache_options)
         more = dict.fromkeys([*self.rule.fields, *([self.id_field] if self.id_field else [])])
         fields = [self.text_field, *(name for name in more if name != self.text_field)]
-        self.steps.run("candidates", [self.files.reader(fields), stage, self._text_buckets], has_some)
+        self.steps.run(
+            "candidates", [self.files.reader(fields, numbers_field=ROW_FIELD), stage, self._text_buckets], has_some
+        )
         indexed = self._indexed(candidates)
         verify = VerifyStage(
             self.signing,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nemo_curator.pipeline.workflow import WorkflowRunResult
 
 ID_GENERATOR_OUTPUT_FILENAME = "semantic_id_generator.json"
+_ROW = "_curator_row"
 WRITER_FILES = {kind: re.compile(rf"[0-9a-f]{{12}}(-\d+)?\.{kind}") for kind in ("parquet", "jsonl")}
 
 
@@ -255,21 +256,31 @@ class TextSemanticDeduplicationWorkflow:
             extension = self.output_file_extension or get_default_file_extensions(self.output_filetype)[0]
             ours = re.compile(rf"[0-9a-f]{{12}}(-\d+)?\.{re.escape(extension.lstrip('.'))}")
             take_over(self.deduplicated_path, ours, "overwrite" if self.clear_output else "error", storage)
-        reader = files.reader([])
-        if own is not None:
-            reader = type(reader)(None, dict(self.read_kwargs))
-        stages: list[ProcessingStage] = [reader, self._filter(), self._writer()]
+        stages: list[ProcessingStage] = [self._removal_reader(files), self._filter(), self._writer()]
         made = steps.run("removal", stages, tasks)
         removed = sum(task._metadata.get("num_removed", 0) for task in made)
         steps.result.add_metadata("num_duplicates_removed", removed)
 
+    @property
+    def _numbers_field(self) -> str:
+        """The column of the row numbers in the copy: one of that name in the input is the user's."""
+        return CURATOR_DEDUP_ID_STR if CURATOR_DEDUP_ID_STR in (self.output_fields or []) else _ROW
+
+    def _removal_reader(self, files: InputFiles) -> ProcessingStage:
+        reader = files.reader([], numbers_field=self._numbers_field)
+        if not self._is_numbered:
+            return type(reader)(None, dict(self.read_kwargs))
+        if self._numbers_field == CURATOR_DEDUP_ID_STR:  # asked for: then it is what the files call so that is not read
+            reader.fields = [name for name in self.output_fields or [] if name != CURATOR_DEDUP_ID_STR]
+        return reader
+
     def _filter(self) -> TextDuplicatesRemovalStage:
         return TextDuplicatesRemovalStage(
             self.duplicates_path,
-            self.id_field,
+            self._numbers_field if self._is_numbered else self.id_field,
             "id",
             {"storage_options": self.write_kwargs.get("storage_options")},
-            drop_id_field=self._is_numbered and CURATOR_DEDUP_ID_STR not in (self.output_fields or []),
+            drop_id_field=self._is_numbered and self._numbers_field == _ROW,
         )
 
     def _writer(self) -> JsonlWriter | ParquetWriter:

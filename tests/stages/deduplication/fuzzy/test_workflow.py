@@ -113,6 +113,19 @@ def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
     assert {row["survivor_id"] for row in clusters(tmp_path).values()} == {"a"}
 
 
+@pytest.mark.parametrize("settings", [{"id_field": "_curator_dedup_id"}, {"keep": {"column": "_curator_dedup_id"}}])
+@pytest.mark.parametrize("with_index", [False, True])
+def test_a_column_of_the_input_named_like_the_row_numbers_is_not_taken_for_them(tmp_path, settings, with_index):
+    twice = " ".join(document("twice"))
+    texts = [twice, " ".join(document("one")), twice, " ".join(document("other"))]
+    folder = write_files(tmp_path / "in", texts, files=1, _curator_dedup_id=[3, 2, 1, 0])
+    index = {"index_path": str(tmp_path / "index")} if with_index else {}
+    dedup(folder, tmp_path / "out", perform_removal=True, **settings, **index)
+    copy = (tmp_path / "out" / "deduplicated" / "0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["_curator_dedup_id"] for line in copy] == [2, 1, 0]
+    assert removed_ids(tmp_path / "out") == ([3] if "id_field" in settings else [0])
+
+
 def test_a_null_is_no_document_and_empty_texts_are_duplicates(tmp_path):
     folder = write_files(tmp_path / "in", ["", None, "", "ab", None, "ab", "abc"], files=1)
     dedup(folder, tmp_path)

@@ -89,6 +89,17 @@ def test_row_numbers_are_no_column_of_the_output(documents, tmp_path):
     assert len(table) == 4
 
 
+@pytest.mark.parametrize("fields", [None, ["n", "_curator_dedup_id"]])
+def test_a_column_of_the_input_named_like_the_row_numbers_is_not_taken_for_them(tmp_path, fields):
+    (tmp_path / "in").mkdir()
+    rows = [{"_curator_dedup_id": 5 - at, "n": f"d{at}", "text": text} for at, text in enumerate(TEXTS)]
+    (tmp_path / "in" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    workflow(str(tmp_path / "in"), tmp_path, output_filetype="parquet", output_fields=fields).run(HERE)
+    table = pq.read_table(tmp_path / "out" / "deduplicated")
+    assert table["n"].to_pylist() == ["d1", "d3", "d4", "d5"]
+    assert table["_curator_dedup_id"].to_pylist() == ([1, 3, 4, 5] if fields else [4, 2, 1, 0])
+
+
 def test_parquet_is_copied_as_parquet(tmp_path):
     (tmp_path / "in").mkdir()
     table = pa.table({"text": TEXTS, "words": pa.array(range(6), pa.int8())})

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import InputError
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.tasks.file_group import FileGroupTask
 
 ROW_NUMBERS = "row_numbers"
@@ -24,6 +25,8 @@ class RowNumbers:
     next: int
     stop: int
     source: str
+    field: str = CURATOR_DEDUP_ID_STR
+    """The column they are in."""
 
     def take(self, rows: int) -> range:
         """The numbers of the next records, those included that nobody can read."""
