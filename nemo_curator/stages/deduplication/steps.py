@@ -194,11 +194,21 @@ class Steps:
         if folder is None:
             return None
         fs, place = locate(folder)
-        before = json.dumps(self._made).encode()
-        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and not self.goes_on(name):
             delete_dir(folder)
-        put(fs, f"{place}/{BEFORE}", before)
+        put(fs, f"{place}/{BEFORE}", json.dumps(self._made).encode())
         return folder
+
+    def goes_on(self, name: str) -> bool:
+        """Whether the next step was begun by an earlier attempt, and nothing before it has been made anew since.
+
+        Otherwise whatever an earlier attempt of the step has left in its folders is not to be read.
+        """
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return False
+        fs, place = locate(f"{folder}/{BEFORE}")
+        return kind_of(fs, place) == "file" and ask(fs, "cat_file", place) == json.dumps(self._made).encode()
 
     def _note_made(self, name: str) -> None:
         """Note what tells whether a step has made anything since: the sizes of its records."""

@@ -81,7 +81,9 @@ class Verified:
     _delivery: Delivery | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._root = prepare_cache(self.cache_path, self.steps.checkpoint_path, self.cache_options)
+        self._root = prepare_cache(
+            self.cache_path, self.steps.checkpoint_path, self.cache_options, goes_on=self.steps.goes_on("bands")
+        )
         self._removed = f"{self.removed_path}/all.parquet"
         self._delivery = None if self.index is None else self.index.begin(self.output_path)
 
@@ -234,7 +236,7 @@ class Verified:
         number = self._num_buckets(name)
         if number is None:
             number = max(buckets_for(total_bytes, self._working_bytes), 4 if least_bytes > _PARALLEL_BYTES else 1)
-        writer = BucketWriter(self._path(name), key, number, mode="ignore", storage_options=self.cache_options)
+        writer = BucketWriter(self._path(name), key, number, mode="overwrite", storage_options=self.cache_options)
         writer.batch_size = _JOINED
         return writer
 
@@ -260,9 +262,14 @@ class Verified:
 
 
 def prepare_cache(
-    cache_path: str, checkpoint_path: str | os.PathLike | None, storage_options: dict[str, Any] | None
+    cache_path: str,
+    checkpoint_path: str | os.PathLike | None,
+    storage_options: dict[str, Any] | None,
+    *,
+    goes_on: bool,
 ) -> str:
-    """The folder of our intermediate files, emptied unless this checkpoint goes on. Others' files are not deleted."""
+    """The folder of our intermediate files, emptied unless a run with this checkpoint goes on with the step that writes
+    the first of them. Others' files are not deleted."""
     root = f"{absolute(cache_path)}/{CACHE_SUBDIR}"
     fs, place = locate(root, storage_options)
     fs.invalidate_cache()
@@ -274,16 +281,10 @@ def prepare_cache(
             raise InputError(
                 f"{root} has files that are not of a cache of deduplication; give another cache_path"
             ) from None
-        if checkpoint is None or there["checkpoint"] != checkpoint or not _has_begun(checkpoint):
+        if checkpoint is None or there["checkpoint"] != checkpoint or not goes_on:
             _remove_folder(root, storage_options)
     put(fs, f"{place}/{_OURS}", json.dumps({"checkpoint": checkpoint}).encode())
     return root
-
-
-def _has_begun(checkpoint: str) -> bool:
-    """Whether the step that writes the first of these files has."""
-    fs, place = locate(f"{checkpoint}/bands")
-    return kind_of(fs, place) == "directory"
 
 
 def _shifted(task: FileGroupTask, by: int) -> FileGroupTask:

@@ -281,6 +281,19 @@ def test_a_run_that_was_ended_goes_on_and_one_that_has_ended_is_not_done_again(f
     assert again.metadata["num_duplicates"] == len(found) == again.metadata["num_duplicates_removed"]
 
 
+def test_what_was_made_of_files_that_have_changed_does_not_count(tmp_path, texts):
+    folder = write_files(tmp_path / "in", texts)
+    running = {"checkpoint_path": str(tmp_path / "state"), "on_change": "redo"}
+    dedup(folder, tmp_path / "out", perform_removal=True, running=running)
+    first = folder / "0.jsonl"
+    first.write_text("".join(first.read_text().splitlines(keepends=True)[5:]))
+    dedup(folder, tmp_path / "out", perform_removal=True, running=running)
+    dedup(folder, tmp_path / "anew", perform_removal=True)
+    assert clusters(tmp_path / "out") == clusters(tmp_path / "anew")
+    for path in (tmp_path / "anew" / "deduplicated").iterdir():
+        assert (tmp_path / "out" / "deduplicated" / path.name).read_text() == path.read_text()
+
+
 def test_a_cache_whose_checkpoint_is_gone_does_not_count(folder, tmp_path):
     running = {"checkpoint_path": str(tmp_path / "checkpoint")}
     dedup(write_files(tmp_path / "in", chain(20), files=5), tmp_path / "one", running=running)

@@ -145,6 +145,15 @@ def test_a_second_run_replaces_the_first_and_a_checkpoint_goes_on(documents, tmp
     assert len(list((tmp_path / "cache" / "semantic_dedup" / "kmeans_results").glob("centroid=*/*"))) == 1
 
 
+def test_embeddings_of_files_that_have_changed_do_not_count(documents, tmp_path):
+    state = {"checkpoint_path": str(tmp_path / "state"), "on_change": "redo"}
+    workflow(documents, tmp_path, output_filetype="parquet").run(HERE, **state)
+    (tmp_path / "in" / "0.jsonl").write_text(json.dumps({"n": "new", "text": "a dog", "words": 1}) + "\n")
+    workflow(documents, tmp_path, output_filetype="parquet").run(HERE, **state)
+    assert sorted(pq.read_table(tmp_path / "out" / "deduplicated")["n"].to_pylist()) == ["d3", "d4", "d5", "new"]
+    assert sorted(pq.read_table(tmp_path / "cache" / "embeddings")["_curator_dedup_id"].to_pylist()) == [0, 2, 3]
+
+
 def test_the_configuration_that_comes_with_it_makes_the_workflow(documents, tmp_path):
     overrides = {"input_path": documents, "output_path": str(tmp_path / "out"), "n_clusters": 2}
     overrides["model_identifier"] = sentence_model_folder("mean_tokens")
