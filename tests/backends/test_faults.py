@@ -11,10 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("executor", "kills"), [("local", 4), pytest.param("ray", 2, marks=pytest.mark.ray)])
-def test_a_run_that_was_killed_at_any_moment_ends_with_the_same_bytes_and_counts(executor, kills):
+@pytest.mark.parametrize(
+    ("job", "kills"), [("local", 3), ("exact", 2), ("fuzzy", 2), pytest.param("ray", 2, marks=pytest.mark.ray)]
+)
+def test_a_run_that_was_killed_at_any_moment_ends_with_the_same_bytes_and_counts(job, kills):
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "faults.py", "--trials", str(kills), "--executor", executor],
+        [sys.executable, ROOT / "benchmarks" / "faults.py", "--trials", str(kills), "--job", job],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
