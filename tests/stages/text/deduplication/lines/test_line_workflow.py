@@ -90,7 +90,7 @@ def normal_form(text):
             {"separator": "\n\n", "normal": normal_form},
         ),
     ],
-    ids=["default", "keep none", "longer", "paragraphs", "normalized"],
+    ids=["default", "keep none", "longer", "paragraphs", "normalized", "normalized paragraphs"],
 )
 def test_lines_that_occur_too_often_are_removed_from_the_second_time_on(tmp_path, filetype, settings, means):
     texts = [texts_of(number, means.get("separator", "\n")) for number in range(60)]
