@@ -44,9 +44,12 @@ class Process:
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died: `receive` says so
             self._connection.send_bytes(dumps(order))
 
-    def rest(self) -> bool:
-        """Ask the process to tear its stages down and wait for another run; says whether it can."""
+    def rest(self) -> None:
+        """Ask the process to tear its stages down and wait for another run."""
         self.send("rest")
+
+    def rests(self) -> bool:
+        """Whether a process that was asked to rest has come to that."""
         with suppress(WorkerDiedError):
             return self._connection.poll(TEARDOWN_S) and self.receive() == "rest"
         return False

@@ -67,9 +67,7 @@ class Schedule:
                     self.unfinished -= 1
                     yield done
             if self.resting is not None:
-                rested = [process for process in self.processes if process.rest()]
-                self.resting += rested
-                self.processes = [process for process in self.processes if process not in rested]
+                self._rest(self.resting)
             for process in self.processes:
                 process.finish()
             for process in self.processes:
@@ -77,6 +75,17 @@ class Schedule:
         finally:
             for process in self.processes:
                 process.end()
+
+    def _rest(self, resting: list[Process]) -> None:
+        """Let the processes wait for another run; those that do not come to it are ended."""
+        for process in self.processes:
+            process.rest()
+        while self.processes:
+            process = self.processes[-1]
+            if process.rests():
+                resting.append(self.processes.pop())
+            else:
+                self._remove(process)
 
     def _prepare_node(self) -> None:
         stages = [stage for step in self.steps for physical in step.physical for stage in physical.stages]

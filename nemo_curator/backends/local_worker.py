@@ -67,7 +67,8 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
 
 
 def _work_on(connection: Connection, steps: bytes, name: str) -> bytes | None:
-    """Run the orders of one run; returns the steps of the next."""
+    """Run the orders of one run; returns the steps of the next, which finds the variables that this one found."""
+    variables = dict(os.environ)
     try:
         worker = LocalWorker(loads(steps), name)
     except Exception as error:  # unpickling runs imports and the user's code
@@ -81,6 +82,8 @@ def _work_on(connection: Connection, steps: bytes, name: str) -> bytes | None:
                 connection.send_bytes(dump_partition(worker.run(order), worker.steps[order.step].name))
     finally:
         worker.teardown()
+        os.environ.clear()
+        os.environ.update(variables)
         sys.stdout.flush()
         sys.stderr.flush()
     if order is None:

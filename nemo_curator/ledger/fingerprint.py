@@ -25,7 +25,8 @@ _NOT_SETTINGS |= {"ray_stage_spec", "xenna_stage_spec"}
 MOST_CHARS = 2000
 """What of a setting is kept in words; of the rest a digest is."""
 _SECRET = re.compile(
-    r"(.*_)?(storage_options|password|passwd|passphrase|secret|credentials?|authorization|connection_string)"
+    r"(.*_)?((storage|cache|index|output)_options|password|passwd|passphrase|secret|credentials?|authorization)"
+    r"|(.*_)?connection_string"
     r"|((.*_)?(access|api|auth|bearer|hf|refresh|sas|secret|session)_)?token|(.*_)?(access|account|api|private|secret)_key",
     re.IGNORECASE,
 )

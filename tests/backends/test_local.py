@@ -262,6 +262,25 @@ class Torn(Call):
         (self.folder / self.name).touch()
 
 
+@dataclass
+class Rude(Call):
+    """Leave a variable behind."""
+
+    def process(self, task):
+        found = os.environ.get("LEFT_BY_A_STAGE")
+        os.environ["LEFT_BY_A_STAGE"] = self.name
+        return FileGroupTask(task.dataset_name, [os.getpid(), found])
+
+
+def test_processes_that_are_kept_forget_the_variables_that_a_run_has_set():
+    executor = LocalExecutor(num_workers=2)
+    with executor.keeping_processes():
+        first = Pipeline("test", stages=[Source(8), Rude(os.getpid, "first")]).run(executor)
+        second = Pipeline("test", stages=[Source(8), Rude(os.getpid, "second")]).run(executor)
+    assert {task.data[0] for task in first} == {task.data[0] for task in second}
+    assert "first" not in {task.data[1] for task in second}
+
+
 def test_runs_take_turns_in_the_same_processes_where_they_are_kept(tmp_path):
     executor = LocalExecutor(num_workers=1)
 

@@ -87,7 +87,8 @@ class Index:
 
     def add(self, delivery: Delivery) -> None:
         """Put a delivery into the list, when all of its rows are in its folder."""
-        if self._read() != self._found:
+        there = (self._read() or {}).get("deliveries", [])
+        if [one for one in there if one["output_path"] != delivery.output_path] != list(map(asdict, self.deliveries)):
             raise InputError(f"{self.path} has got other deliveries meanwhile; run it again, one run at a time")
         self.deliveries = [*self.deliveries, delivery]
         value = self._found = {
@@ -96,6 +97,19 @@ class Index:
             "settings": self.settings,
             "deliveries": [asdict(one) for one in self.deliveries],
         }
+        self._write(value)
+
+    @staticmethod
+    def withdraw(folder: str, storage_options: dict[str, Any] | None = None) -> None:
+        """Take a delivery out of the list before the files in its folder are written anew: `add` puts it back."""
+        path, _, name = folder.rpartition("/")
+        index = Index(path, "", {}, storage_options)
+        found = index._read()
+        if found is not None:
+            found["deliveries"] = [one for one in found["deliveries"] if one["name"] != name]
+            index._write(found)
+
+    def _write(self, value: dict[str, Any]) -> None:
         fs, place = locate(f"{self.path}/{INDEX_MANIFEST}", self.storage_options)
         put(fs, place, json.dumps(value, indent=1).encode())
 

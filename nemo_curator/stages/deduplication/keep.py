@@ -5,25 +5,32 @@ It depends on the documents alone, not on workers, executors or the order in whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemo_curator.errors import ContractError
+from nemo_curator.errors import ContractError, InputError
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.tasks.document import DocumentBatch
+from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.json_column import decoded, is_json
+from nemo_curator.utils.client_utils import is_remote_url, local_path
 
 Keep: TypeAlias = str | Mapping[str, Any]
-"""`"first"`, `"longest"`, or `{"column": name, "descending": bool}`."""
+"""`"first"`, `"longest"`, `{"column": name, "descending": bool}`, or `{"sources": [folder or file, …]}`."""
 
 KEEP_KEY_FIELD = "_keep_key"
 """The column with what documents are ordered by, where it is not the id."""
 
-_WANTED = '"first", "longest" or {"column": name, "descending": true or false}'
+_WANTED = (
+    '"first", "longest", {"column": name, "descending": true or false} or {"sources": [the preferred folder, the next]}'
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class KeepRule:
     by: str = "first"
     column: str | None = None
     descending: bool = False
+    sources: tuple[str, ...] = ()
 
     @property
     def fields(self) -> list[str]:
@@ -46,10 +54,32 @@ class KeepRule:
         return [] if self.column is None else [self.column]
 
     def keys(self, batch: DocumentBatch, text_field: str) -> pa.Array | None:
-        """What the documents of a batch are ordered by; None where the id alone decides. Lengths are characters."""
+        """What the documents of a batch are ordered by; None where the id alone decides. Lengths are characters.
+
+        A batch of several files says in its metadata which they are, and which row numbers are in each.
+        """
+        if self.sources:
+            paths = list(map(str, batch._metadata["source_files"]))
+            places = pa.array([self._place_of(path) for path in paths], pa.int64())
+            return places.take(pa.array(_files_of(batch, len(paths))))
         if self.column is not None:
             return _comparable(batch.column(self.column), self.column)
         return pa.array(batch.text(text_field).lengths) if self.by == "longest" else None
+
+    def check_sources(self, tasks: Iterable[FileGroupTask]) -> None:
+        """Raise if there is a source that none of the files is in: its name is wrong."""
+        paths = {_location(str(path)) for task in tasks for path in task.data} if self.sources else set()
+        for source in self.sources:
+            if not any(_is_within(path, _location(source)) for path in paths):
+                raise InputError(
+                    f"keep: no file that is read is in the source {source}; one is {min(paths, default='not there')}. "
+                    "Give folders and files as they are in input_path, and leave out those that are not read"
+                )
+
+    def _place_of(self, path: str) -> int | None:
+        """The place of the first source that a file is in; those that are in none come last."""
+        location = _location(path)
+        return next((at for at, one in enumerate(self.sources) if _is_within(location, _location(one))), None)
 
     def ranks(self, ids: pa.Array | pa.ChunkedArray, keys: pa.Array | pa.ChunkedArray | None = None) -> np.ndarray:
         """A number for each document; of any documents the one with the smallest stays."""
@@ -66,8 +96,9 @@ class KeepRule:
 def keep_rule(keep: Keep | KeepRule) -> KeepRule:
     """Make the order that `keep` names.
 
-    `"first"` keeps the lowest id, `"longest"` the most characters, and `{"column": name, "descending": bool}` the
-    lowest value of a column of numbers, times or text, or the highest.
+    `"first"` keeps the lowest id, `"longest"` the most characters, `{"column": name, "descending": bool}` the lowest
+    value of a column of numbers, times or text, or the highest, and `{"sources": [folder or file, …]}` what is in the
+    source that is named first.
     """
     if isinstance(keep, KeepRule):
         return keep
@@ -79,7 +110,34 @@ def keep_rule(keep: Keep | KeepRule) -> KeepRule:
         column, descending = keep["column"], keep.get("descending", False)
         if isinstance(column, str) and isinstance(descending, bool):
             return KeepRule("column", column, descending)
+    if isinstance(keep, Mapping) and set(keep) == {"sources"} and not isinstance(keep["sources"], str):
+        sources = tuple(map(str, keep["sources"] or ()))
+        if sources:
+            return KeepRule("sources", sources=sources)
     raise ValueError(f"keep is {keep!r}; wanted {_WANTED}")
+
+
+def _files_of(batch: DocumentBatch, num_files: int) -> np.ndarray:
+    """Which of its files each document of a batch is from."""
+    if num_files == 1:
+        return np.zeros(batch.num_items, np.int64)
+    firsts, stops = np.array(batch._metadata[ROW_NUMBERS], np.int64).T
+    order = np.lexsort((stops, firsts))  # of a file without rows and the one behind it, the second has the row
+    return order[np.searchsorted(firsts[order], batch.column(CURATOR_DEDUP_ID_STR).to_numpy(), "right") - 1]
+
+
+def _location(path: str) -> str:
+    """A path or URL, however it was spelled, in the one way in which it can be compared."""
+    protocol = path.partition("://")[0]
+    if not is_remote_url(path):
+        return str(local_path(path))
+    if "::" in protocol:
+        return path.rstrip("/")
+    return f"{protocol}://{fsspec.get_filesystem_class(protocol)._strip_protocol(path)}".rstrip("/")
+
+
+def _is_within(path: str, source: str) -> bool:
+    return path == source or path.startswith(f"{source.rstrip('/')}/")
 
 
 def _comparable(column: pa.ChunkedArray, name: str) -> pa.Array:

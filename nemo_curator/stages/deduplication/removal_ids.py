@@ -46,6 +46,8 @@ class RemovalIds:
     most_bytes: int = MOST_BYTES
 
     column: str = field(default="", init=False)
+    num_ids: int = field(default=0, init=False)
+    """How many there are, each counted as often as it is there."""
     _groups: list[RowGroup] = field(default_factory=list, init=False, repr=False)
     _held: OrderedDict[RowGroup, tuple[np.ndarray, pa.Array | None]] = field(
         default_factory=OrderedDict, init=False, repr=False
@@ -59,6 +61,8 @@ class RemovalIds:
         schema = footers[0].schema.to_arrow_schema()
         self.column = self._choose(schema.names)
         self._kind = schema.field(self.column).type
+        self._groups = []
+        self.num_ids = sum(footer.num_rows for footer in footers)
         for path, footer in zip(paths, footers):
             if self.column not in footer.schema.to_arrow_schema().names:
                 raise InputError(f"{path} has no column {self.column!r}, as {paths[0]} has; give ids of one kind")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
 import os
@@ -29,7 +30,8 @@ from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import delete_dir, get_default_file_extensions, parse_bytes_string_to_int
-from nemo_curator.utils.find_files import find_files, with_sizes
+from nemo_curator.utils.find_files import find_files
+from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.storage import ask, kind_of, locate
 from nemo_curator.utils.whole_files import put, remove_leftovers
 
@@ -115,7 +117,7 @@ class CountRecords(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def process(self, task: FileGroupTask) -> FileGroupTask:
         records = [self.reader.count_records(str(path), task.reader_config) for path in task.data]
-        metadata = {**task._metadata, RECORDS: records}
+        metadata = {**task._metadata, "source_files": list(map(str, task.data)), RECORDS: records}
         return FileGroupTask(task.dataset_name, task.data, _metadata=metadata, reader_config=task.reader_config)
 
 
@@ -211,11 +213,15 @@ class Steps:
         return kind_of(fs, place) == "file" and ask(fs, "cat_file", place) == json.dumps(self._made).encode()
 
     def _note_made(self, name: str) -> None:
-        """Note what tells whether a step has made anything since: the sizes of its records."""
+        """Note what tells whether a step has made anything since: its settings, and its records."""
         if (folder := _within(self.checkpoint_path, name)) is not None:
-            found = with_sizes(find_files(folder, recurse=False))
-            records = [(one.path.rpartition("/")[2], one.size) for one in found]
-            self._made += sorted([name, *record] for record in records if record[0].startswith("done-"))
+            fs, place = locate(folder)
+            settings = json.loads(ask(fs, "cat_file", f"{place}/run.json"))["stages"]
+            digest = hashlib.sha256(json.dumps(settings).encode())
+            for path in sorted(one.path for one in find_files(folder, recurse=False)):
+                if path.rpartition("/")[2].startswith("done-"):
+                    digest.update(ask(fs, "cat_file", locate(path)[1]))
+            self._made.append([name, digest.hexdigest()])
 
     def find_files(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
         """The partitions that a workflow reads: those given, or those that are found."""
@@ -228,11 +234,14 @@ class Steps:
             raise ValueError(f"initial_tasks are FileGroupTasks, which name the files to read; found {strange[0]!r}")
         return tasks
 
-    def number_rows(self, files: InputFiles, initial_tasks: list[Task] | None = None) -> list[FileGroupTask]:
+    def number_rows(
+        self, files: InputFiles, initial_tasks: list[Task] | None = None, *, first_id: int = 0
+    ) -> list[FileGroupTask]:
         """Give every record its id: its number in the order of the paths, and of the places in a file.
 
         Lines that cannot be parsed are counted, so the ids depend on the files alone: not on the block size, the
-        executor, or on what failed. Returns the partitions; `files.reader` reads them with their ids.
+        executor, or on what failed. Returns the partitions; `files.reader` reads them with their ids. They are called
+        after their ids, too: files that come to lie before others change those, and what was made of them is void.
         """
         tasks = self.find_files(files, initial_tasks)
         counted = self._count(files, tasks)
@@ -243,11 +252,14 @@ class Steps:
                 if parts.setdefault(part, (task, at)) != (task, at):
                     raise InputError(f"{path} is in the initial_tasks twice: each of its records would have two ids")
             task._metadata[ROW_NUMBERS] = [[0, 0] for _ in task.data]
-        self.num_rows = 0
+        next_id = first_id
         for part in sorted(parts):
             task, at = parts[part]
-            first, self.num_rows = self.num_rows, self.num_rows + task._metadata[RECORDS][at]
-            task._metadata[ROW_NUMBERS][at] = [first, self.num_rows]
+            first, next_id = next_id, next_id + task._metadata[RECORDS][at]
+            task._metadata[ROW_NUMBERS][at] = [first, next_id]
+        self.num_rows = next_id - first_id
+        for task in counted:
+            task.task_id = f"{task.task_id}-{get_deterministic_hash([], str(task._metadata[ROW_NUMBERS]))}"
         return counted
 
     def look_up_ids(self, files: InputFiles, tasks: list[FileGroupTask], known: IdGeneratorBase) -> list[FileGroupTask]:
@@ -310,8 +322,20 @@ class Steps:
         for place in {path.rpartition("/")[0] for path in copies}:
             remove_leftovers(place)  # of workers that were killed
         removed = sum(task._metadata[REMOVED] for task in made)
+        if ids is not None and removed > (known := ids.open().num_ids):
+            self._delete(copies, storage_options)
+            raise InputError(
+                f"{known} documents are duplicates, and {removed} have one of their ids: {id_field!r} is not unique, "
+                f"and documents that are no duplicates would be lost, so nothing is in {folder}; let ids be assigned"
+            )
         self.result.add_metadata("num_duplicates_removed", removed)
         return removed
+
+    def _delete(self, paths: set[str], storage_options: dict[str, Any] | None) -> None:
+        for path in paths:
+            fs, place = locate(path, storage_options)
+            if kind_of(fs, place) == "file":
+                ask(fs, "rm_file", place)
 
     def write_ids(self, tasks: list[FileGroupTask], path: str, storage_options: dict[str, Any] | None = None) -> None:
         """Write which ids the records of each file have, as the id generator does."""

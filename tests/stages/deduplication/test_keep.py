@@ -40,6 +40,28 @@ def test_ids_of_text_are_compared_as_text():
     assert survivor("first", ["b", "10", "9"]) == "10"
 
 
+@pytest.mark.parametrize(
+    ("sources", "keys"),
+    [
+        (["/in/b"], [None, None, 0, 0]),
+        (["/in/a.jsonl", "/in/"], [0, 0, 1, 1]),
+        (["file:///in/b/", "/in/a"], [None, None, 0, 0]),
+        (["/other", "/in/b/2.jsonl", "/"], [2, 2, 1, 1]),
+    ],
+)
+def test_a_document_has_the_place_of_the_source_that_its_file_is_in(sources, keys):
+    metadata = {"source_files": ["/in/b/2.jsonl", "/in/empty.jsonl", "/in/a.jsonl"]}
+    metadata["row_numbers"] = [[7, 9], [7, 7], [3, 6]]
+    rows = pa.table({"_curator_dedup_id": [3, 5, 7, 8]})
+    batch = DocumentBatch.from_arrow(rows, metadata=metadata)
+    assert keep_rule({"sources": sources}).keys(batch, "text").to_pylist() == keys
+
+
+def test_sources_behind_urls_may_be_spelled_in_several_ways():
+    batch = DocumentBatch.from_arrow(pa.table({"text": ["a"]}), metadata={"source_files": ["memory:///in/web/a.jsonl"]})
+    assert keep_rule({"sources": ["memory://in/books", "memory://in/web/"]}).keys(batch, "text").to_pylist() == [1]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(-(2**63), 2**63 - 1), st.none() | st.floats(-2, 2)),
@@ -57,9 +79,20 @@ def test_ranks_do_not_depend_on_the_order_of_the_rows(rows):
     assert orders[0] == orders[1]
 
 
-@pytest.mark.parametrize("keep", ["best", {"col": "score"}, {"column": 3}, {"column": "a", "descending": "yes"}, None])
+@pytest.mark.parametrize(
+    "keep",
+    [
+        "best",
+        {"col": "score"},
+        {"column": 3},
+        {"column": "a", "descending": "yes"},
+        {"sources": []},
+        {"sources": "a"},
+        None,
+    ],
+)
 def test_an_unknown_rule_says_which_there_are(keep):
-    with pytest.raises(ValueError, match=r'wanted "first", "longest" or'):
+    with pytest.raises(ValueError, match=r'wanted "first", "longest", {"column"'):
         keep_rule(keep)
 
 

@@ -104,6 +104,16 @@ def test_a_record_has_its_number_wherever_the_file_is_cut(tmp_path_factory, line
     assert found == {**wanted, len(records): "last"}
 
 
+def test_what_a_checkpoint_holds_of_rows_with_other_numbers_is_not_taken_again(tmp_path):
+    files = InputFiles(str(tmp_path / "in"), "jsonl", files_per_partition=1)
+    settings = {"checkpoint_path": tmp_path / "checkpoint", "on_change": "redo"}
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/b.jsonl").write_text('{"text": "b"}\n')
+    assert ids_of(files, **settings)[0] == {0: "b"}
+    (tmp_path / "in/a.jsonl").write_text('{"text": "a"}\n')
+    assert ids_of(files, **settings)[0] == {0: "a", 1: "b"}
+
+
 def test_a_part_that_is_given_twice_is_refused(lines):
     tasks = [FileGroupTask("in", [f"{lines[0]}/c.jsonl"], task_id=str(number)) for number in range(2)]
     with pytest.raises(InputError, match=r"c\.jsonl is in the initial_tasks twice"):

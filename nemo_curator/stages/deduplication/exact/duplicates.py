@@ -18,6 +18,7 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.buckets import MANIFEST
 from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR, cluster_table, write_clusters
 from nemo_curator.stages.deduplication.exact.hash_documents import EXACT_DUPLICATE_GROUP_FIELD, REST_OF_HASH_FIELD
+from nemo_curator.stages.deduplication.index import Index
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -105,6 +106,7 @@ class IdentifyExactDuplicates(ProcessingStage[FileGroupTask, FileGroupTask]):
             for folder in (DUPLICATE_IDS_SUBDIR, CLUSTERS_SUBDIR):
                 remove_files(f"{absolute(self.output_path)}/{folder}", _PART, self._storage_options)
             if self.delivery_folder:
+                Index.withdraw(self.delivery_folder, self._storage_options)
                 remove_files(self.delivery_folder, _STAYS, self._storage_options)
         return True
 

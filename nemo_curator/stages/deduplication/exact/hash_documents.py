@@ -16,6 +16,7 @@ from nemo_curator.stages.deduplication.exact.hash_lines import TextHashReader
 from nemo_curator.stages.deduplication.hashing import hash_texts, normalized
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
 from nemo_curator.stages.text.io.reader import JsonlReaderStage, ParquetReaderStage
+from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.json_column import is_json
@@ -58,8 +59,7 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
 
     def process(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
-        made = self._fast_reader().process(task)
-        for batch in [made] if isinstance(made, DocumentBatch) else made:
+        for batch in self._read(task):
             is_hashed = EXACT_DUPLICATE_GROUP_FIELD in batch.get_columns()
             held.append(batch.to_pyarrow() if is_hashed else self._hashed(batch))
             if sum(map(len, held)) >= _ROWS_AT_ONCE:
@@ -67,6 +67,12 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
                 held = []
         if held:
             yield _together(held, task)
+
+    def _read(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
+        """The documents of a partition, those of one file after the other where it matters which they are from."""
+        for part in _file_by_file(task) if self.keep.sources else [task]:
+            made = self._fast_reader().process(part)
+            yield from [made] if isinstance(made, DocumentBatch) else made
 
     def _fast_reader(self) -> JsonlReaderStage | ParquetReaderStage:
         """A reader that makes hashes itself, where nothing is wanted but those of texts as they are."""
@@ -103,8 +109,17 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
         return batch
 
 
+def _file_by_file(task: FileGroupTask) -> Iterator[FileGroupTask]:
+    for at, path in enumerate(map(str, task.data)):
+        metadata = {**task._metadata, "source_files": [path]}
+        if ROW_NUMBERS in metadata:
+            metadata[ROW_NUMBERS] = [metadata[ROW_NUMBERS][at]]
+        yield FileGroupTask(task.dataset_name, [path], _metadata=metadata, reader_config=task.reader_config)
+
+
 def _together(tables: list[pa.Table], task: FileGroupTask) -> DocumentBatch:
-    table = pa.concat_tables(tables, promote_options="permissive")
+    some = [table for table in tables if len(table)] or tables[:1]  # one without rows knows no type of its ids
+    table = pa.concat_tables(some, promote_options="permissive")
     return DocumentBatch.from_arrow(table, dataset_name=task.dataset_name, metadata=dict(task._metadata))
 
 

@@ -25,7 +25,6 @@ from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.index import Delivery, Index
 from nemo_curator.stages.deduplication.keep import Keep, keep_rule
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.stages.text.io.reader.row_numbers import ROW_NUMBERS
 from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.utils.file_utils import parse_bytes_string_to_int
 from nemo_curator.utils.storage import ask, locate
@@ -126,6 +125,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
     def _run(self, steps: Steps, initial_tasks: list[Task] | None) -> WorkflowRunResult:
         index, delivery = self._index()
         tasks = self._tasks(steps, initial_tasks, delivery.first_id if delivery else 0)
+        keep_rule(self.keep).check_sources(tasks)
         identify = self._identification(steps, tasks, index, delivery)
         found = steps.run("identification", [identify], tasks)
         self._check_texts(steps)
@@ -169,13 +169,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
         """What is read, with the ids of its rows where they are ours."""
         if not self.assign_id:
             return steps.find_files(self._files(), initial_tasks)
-        tasks = steps.number_rows(self._files(), initial_tasks)
-        for task in tasks:
-            numbers = [[first + first_id, stop + first_id] for first, stop in task._metadata[ROW_NUMBERS]]
-            task._metadata[ROW_NUMBERS] = numbers
-            # files that come to lie before others change the ids of those: what was made of them is made again
-            task.task_id = f"{task.task_id}-{'-'.join(str(first) for first, _ in numbers)}"
-        return tasks
+        return steps.number_rows(self._files(), initial_tasks, first_id=first_id)
 
     def _index(self) -> tuple[Index | None, Delivery | None]:
         if self.index_path is None:

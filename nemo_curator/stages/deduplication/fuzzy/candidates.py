@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.fuzzy.bands import ROW_FIELD
@@ -49,6 +50,7 @@ class CandidateTexts(ProcessingStage[DocumentBatch, DocumentBatch]):
         candidates = read_labels(self.labels_path, int(rows.min()), int(rows.max()), self.storage_options)
         is_one = np.isin(rows, candidates.rows)
         counts.dropped("no_candidate", int((~is_one).sum()))
+        is_one[is_one] = self._have_ids(batch.filter(is_one))
         some = batch.filter(is_one)
         texts = some.text(self.text_field)
         columns = {
@@ -62,6 +64,17 @@ class CandidateTexts(ProcessingStage[DocumentBatch, DocumentBatch]):
         if (keys := self.rule.keys(some, self.text_field)) is not None:
             columns[KEEP_KEY_FIELD] = keys
         return DocumentBatch(batch.dataset_name, pa.table(columns), _metadata=dict(batch._metadata))
+
+    def _have_ids(self, some: DocumentBatch) -> np.ndarray:
+        """Which documents have an id, where it is that of the user. A candidate without one has failed, and stays."""
+        if self.id_field is None:
+            return np.ones(some.num_items, bool)
+        has_id = some.column(self.id_field).is_valid().to_numpy()
+        if not has_id.all():
+            source = ", ".join(map(str, some._metadata.get("source_files", [])))
+            error = InputError(f"a document has no {self.id_field!r}; give it one, or leave id_field out")
+            counts.failed(error, source=source, rows=int(np.count_nonzero(~has_id)))
+        return has_id
 
 
 @dataclass

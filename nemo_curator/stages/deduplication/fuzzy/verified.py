@@ -102,10 +102,6 @@ class Verified:
         """The deliveries that this one is compared with."""
         return [] if self.index is None else [self.index.folder(one) for one in self.index.deliveries]
 
-    def numbered(self, tasks: list[FileGroupTask]) -> list[FileGroupTask]:
-        """The partitions with the ids of this delivery."""
-        return [_shifted(task, self.first_id) for task in tasks]
-
     def find(self, tasks: list[FileGroupTask]) -> int:
         """Find the documents to remove; returns how many there are."""
         candidates = self._candidates(tasks)
@@ -285,16 +281,6 @@ def prepare_cache(
             _remove_folder(root, storage_options)
     put(fs, f"{place}/{_OURS}", json.dumps({"checkpoint": checkpoint}).encode())
     return root
-
-
-def _shifted(task: FileGroupTask, by: int) -> FileGroupTask:
-    """A partition with other ids. Files that come to lie before it change them, and what was made of them is void."""
-    numbers = [[first + by, stop + by] for first, stop in task._metadata[ROW_NUMBERS]]
-    metadata = {**task._metadata, ROW_NUMBERS: numbers}
-    made = FileGroupTask(task.dataset_name, task.data, _metadata=metadata, reader_config=task.reader_config)
-    made._source_id = task._source_id
-    made.task_id = f"{task.task_id}-{'-'.join(str(first) for first, _ in numbers)}"
-    return made
 
 
 def _free_name(index: Index, name: str) -> str:

@@ -20,7 +20,6 @@ from nemo_curator.stages.deduplication.steps import InputFiles, Steps
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
     from nemo_curator.ledger.checkpoint import OnChange
-    from nemo_curator.tasks.file_group import FileGroupTask
     from nemo_curator.tasks.tasks import Task
 
 ID_GENERATOR_OUTPUT_FILENAME = "fuzzy_id_generator.json"
@@ -127,12 +126,13 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         output = Output(self.output_path, ID_GENERATOR_OUTPUT_FILENAME, self.id_field, self._output_options)
         find = self._find_verified if self.verify else self._find_connected
         with steps:
-            find(steps, steps.number_rows(self._files(), initial_tasks), output)
+            find(steps, initial_tasks, output)
         return steps.result
 
-    def _find_verified(self, steps: Steps, tasks: list[FileGroupTask], output: Output) -> None:
+    def _find_verified(self, steps: Steps, initial_tasks: list[Task] | None, output: Output) -> None:
         verified = self._verified(steps)
-        tasks = verified.numbered(tasks)
+        tasks = steps.number_rows(self._files(), initial_tasks, first_id=verified.first_id)
+        verified.rule.check_sources(tasks)
         removed = verified.find(tasks)
         output.finish(steps, tasks, removed, verified.parts)
         output.explain(steps, tasks, verified.parts, verified.earlier_folders)
@@ -148,7 +148,8 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         if self.extend_index:
             verified.deliver(tasks)
 
-    def _find_connected(self, steps: Steps, tasks: list[FileGroupTask], output: Output) -> None:
+    def _find_connected(self, steps: Steps, initial_tasks: list[Task] | None, output: Output) -> None:
+        tasks = steps.number_rows(self._files(), initial_tasks)
         connected = Connected(
             steps,
             self._files(),

@@ -13,6 +13,7 @@ from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.errors import ConfigError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.clusters import explain
+from nemo_curator.stages.deduplication.exact import duplicates
 from nemo_curator.stages.deduplication.exact.identification import ExactDuplicateIdentification
 from nemo_curator.stages.deduplication.exact.workflow import ID_GENERATOR_OUTPUT_FILENAME, ExactDeduplicationWorkflow
 from nemo_curator.stages.deduplication.id_generator import create_id_generator_actor, kill_id_generator_actor
@@ -164,6 +165,19 @@ def test_the_first_in_keep_order_stays(tmp_path, keep, stays):
     assert sorted(ids_of(tmp_path / "out")) == sorted({0, 1, 2, 3} - {stays})
 
 
+@pytest.mark.parametrize("ids", [{}, {"assign_id": False, "id_field": "id"}])
+def test_the_document_from_the_preferred_source_stays(tmp_path, ids):
+    for number, name in enumerate(["curated", "other", "web"]):
+        rows = [{"id": 10 * number + row, "text": text} for row, text in enumerate("abc"[number:])]
+        write(tmp_path / "in" / name, rows, [])
+    folders = [str(tmp_path / "in" / name) for name in ("web", "curated")]
+    run(tmp_path / "in", tmp_path / "out", keep={"sources": folders}, **ids)
+    pairs = [(20, 2), (20, 11), (1, 10)] if ids else [(5, 2), (5, 4), (1, 3)]
+    assert clusters_of(tmp_path / "out") == sorted(pairs)
+    with pytest.raises(InputError, match=r"no file that is read is in the source wep/"):
+        run(tmp_path / "in", tmp_path / "out", keep={"sources": ["wep/"]}, **ids)
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """Files of different sizes with planted duplicates, and the ids that are to be removed."""
@@ -280,6 +294,23 @@ def test_new_deliveries_are_compared_with_an_index(tmp_path):
         run(folders[0], tmp_path / "out3", index_path=index, hash_method="sha256")
 
 
+def test_a_delivery_that_is_written_anew_is_not_in_the_index_until_it_is_whole(tmp_path, monkeypatch):
+    index = {"index_path": str(tmp_path / "index")}
+    first, second = write(tmp_path / "1", ["a", "b"]), write(tmp_path / "2", ["a", "b"])
+    run(first, tmp_path / "out1", **index)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "find_duplicates", fail)
+        with pytest.raises(KeyboardInterrupt):
+            run(first, tmp_path / "out1", **index)
+    assert json.loads((tmp_path / "index" / "index.json").read_text())["deliveries"] == []
+    run(first, tmp_path / "out1", **index)
+    assert run(second, tmp_path / "out2", **index).metadata["num_duplicates"] == 2
+
+
 def test_an_index_may_be_only_compared_with(tmp_path):
     index, folder = str(tmp_path / "index"), write(tmp_path / "in", ["a"])
     run(folder, tmp_path / "out", index_path=index)
@@ -317,6 +348,16 @@ def test_the_data_set_is_copied_without_duplicates(tmp_path, filetype, ids):
     assert result.metadata["num_duplicates"] == result.metadata["num_duplicates_removed"] == 2
 
 
+def test_ids_that_are_not_unique_remove_nothing(tmp_path):
+    rows = [{"id": 1, "text": "a"}, {"id": 2, "text": "a"}, {"id": 2, "text": "another"}]
+    folder = write(tmp_path / "in", rows)
+    with pytest.raises(
+        InputError, match=r"1 documents are duplicates, and 2 have one of their ids: 'id' is not unique"
+    ):
+        run(folder, tmp_path / "out", assign_id=False, id_field="id", perform_removal=True)
+    assert kept(tmp_path / "out") == {}
+
+
 def test_files_that_arrive_later_cost_what_has_changed_and_are_right(tmp_path):
     settings = {"checkpoint_path": str(tmp_path / "checkpoint"), "on_change": "redo"}
     folder = tmp_path / "in"
@@ -329,6 +370,16 @@ def test_files_that_arrive_later_cost_what_has_changed_and_are_right(tmp_path):
     run(folder, tmp_path / "fresh", perform_removal=True)
     assert clusters_of(tmp_path / "fresh") == clusters_of(tmp_path / "out")
     assert kept(tmp_path / "fresh") == kept(tmp_path / "out") != {}
+
+
+def test_a_setting_that_changes_costs_all_that_hangs_on_it(tmp_path):
+    folder = write(tmp_path / "in", [{"text": "a"}, {"text": "A"}, {"text": "A"}])
+    settings = {"checkpoint_path": str(tmp_path / "checkpoint"), "on_change": "redo"}
+    left = []
+    for options in ({}, {"normalize": "case"}, {"normalize": "case", "keep": {"column": "text"}}):
+        run(folder, tmp_path / "out", settings=settings, perform_removal=True, **options)
+        left.append([row["text"] for row in kept(tmp_path / "out")["0.jsonl"]])
+    assert left == [["a", "A"], ["a"], ["A"]]
 
 
 SCRIPT = """

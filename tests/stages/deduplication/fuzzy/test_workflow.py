@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.errors import RunFailedError
 from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow, verified
 from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
 from tests.stages.deduplication.fuzzy.near_duplicates import (
@@ -105,6 +106,15 @@ def test_the_longest_of_near_duplicates_stays(tmp_path):
     assert removed_ids(tmp_path) == [0, 2]
 
 
+def test_the_document_from_the_preferred_file_stays(tmp_path):
+    words = document("one")
+    texts = [" ".join(words), " ".join([*words, "more", "words"]), " ".join(words[:-1])]
+    folder = write_files(tmp_path / "in", texts, files=3)
+    best = sorted(folder.iterdir())[1]
+    dedup(folder, tmp_path, keep={"sources": [str(best)]}, input_blocksize="1MiB")
+    assert removed_ids(tmp_path) == [0, 2]
+
+
 def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
     text = " ".join(document("one"))
     folder = write_files(tmp_path / "in", [text] * 4, files=2, name=["d", "c", "b", "a"], score=[1, None, 3, 3])
@@ -124,6 +134,15 @@ def test_a_column_of_the_input_named_like_the_row_numbers_is_not_taken_for_them(
     copy = (tmp_path / "out" / "deduplicated" / "0.jsonl").read_text().splitlines()
     assert [json.loads(line)["_curator_dedup_id"] for line in copy] == [2, 1, 0]
     assert removed_ids(tmp_path / "out") == ([3] if "id_field" in settings else [0])
+
+
+def test_a_candidate_without_an_id_has_failed_and_stays(tmp_path):
+    text = " ".join(document("one"))
+    folder = write_files(tmp_path / "in", [text] * 3, files=1, name=[None, "b", "a"])
+    with pytest.raises(RunFailedError, match="candidates: InputError: a document has no 'name'; give it one"):
+        dedup(folder, tmp_path / "strict", id_field="name")
+    dedup(folder, tmp_path, id_field="name", running={"max_failed_fraction": 0.5})
+    assert removed_ids(tmp_path, "name") == ["b"]
 
 
 def test_a_null_is_no_document_and_empty_texts_are_duplicates(tmp_path):
@@ -153,6 +172,24 @@ def test_files_of_others_in_the_cache_are_not_deleted(folder, tmp_path):
     with pytest.raises(Exception, match="give another cache_path"):
         dedup(folder, tmp_path)
     assert precious.exists()
+
+
+def test_no_file_has_the_secrets_of_a_storage(tmp_path):
+    folder = write_files(tmp_path / "in", [" ".join(document("one"))] * 2, files=1)
+    options = {"storage_options": {"key": "Hush"}}
+    dedup(
+        folder,
+        tmp_path,
+        running={"checkpoint_path": str(tmp_path / "checkpoint")},
+        index_path=str(tmp_path / "index"),
+        read_kwargs=options,
+        cache_kwargs=options,
+        write_kwargs=options,
+        perform_removal=True,
+    )
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert tmp_path / "checkpoint/verify/run.json" in files
+    assert [path for path in files if b"Hush" in path.read_bytes()] == []
 
 
 def test_the_id_generator_knows_the_ids(folder, texts, tmp_path):

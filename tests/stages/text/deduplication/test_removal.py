@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.errors import ContractError, InputError, UnknownIdsError
+from nemo_curator.errors import ContractError, InputError, RunFailedError, UnknownIdsError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
@@ -165,6 +165,21 @@ def test_a_file_that_has_changed_since_it_got_its_ids_is_refused(documents, tmp_
         id_generator_path=str(tmp_path / "ids.json"),
     )
     with pytest.raises(InputError, match=r"0\.jsonl has another number of records than when it got its ids"):
+        workflow.run(HERE)
+
+
+def test_a_file_that_has_got_shorter_since_it_got_its_ids_is_no_success(documents, tmp_path):
+    steps, files = Steps("find", HERE), InputFiles(documents, "jsonl")
+    steps.write_ids(steps.number_rows(files), str(tmp_path / "ids.json"))
+    Path(documents, "0.jsonl").write_text('{"id": "0-19", "text": "0-19"}\n')
+    workflow = TextDuplicatesRemovalWorkflow(
+        documents,
+        ids_at(tmp_path / "ids", **{CURATOR_DEDUP_ID_STR: [0]}),
+        str(tmp_path / "out"),
+        input_filetype="jsonl",
+        id_generator_path=str(tmp_path / "ids.json"),
+    )
+    with pytest.raises(RunFailedError, match=r"0\.jsonl holds fewer records than were counted: it has changed"):
         workflow.run(HERE)
 
 

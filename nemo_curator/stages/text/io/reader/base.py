@@ -108,6 +108,13 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
             logger.warning("%s: the files have a column %s, which stays", self.name, self._ids_field)
         return self._names or [*dict.fromkeys([*found, *self._made])]
 
+    def _numbered_files(self, task: FileGroupTask) -> Iterator[tuple[str, RowNumbers | None]]:
+        """The files of a task, each with the ids of its records, all of which must be taken in the end."""
+        numbers = self._numbers(task)
+        yield from zip(map(str, task.data), numbers)
+        for one in {id(one): one for one in numbers if one is not None}.values():
+            one.check_all_taken()
+
     def _numbers(self, task: FileGroupTask) -> list[RowNumbers] | list[None]:
         """For each file of a task the ids of its records; one object for all where they follow one another."""
         if not self._made:

@@ -149,7 +149,7 @@ class JsonlReaderStage(BaseFileReader):
         held: list[Columns] = []
         size = rows = made = 0
         names: set[str] = set()
-        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+        for path, numbers in self._numbered_files(task):
             start, stop = task.reader_config.get("byte_range", (0, None))
             for found, length in self._read(path, start, stop, numbers):
                 names.update(found.columns)
@@ -196,6 +196,8 @@ class JsonlReaderStage(BaseFileReader):
                 yield from ((part, len(lines) // len(parts)) for part in parts)
                 line += count
         except (InputError, OSError) as error:
+            if numbers:
+                numbers.is_cut = True
             counts.cut_short(error, source=_name(path, place if start else None, line))
 
     def opening(self) -> dict[str, Any]:

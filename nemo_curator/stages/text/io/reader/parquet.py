@@ -144,7 +144,7 @@ class ParquetReaderStage(BaseFileReader):
     def _batches(self, task: FileGroupTask) -> Iterator[DocumentBatch]:
         held: list[pa.Table] = []
         made = 0
-        for path, numbers in zip(map(str, task.data), self._numbers(task)):
+        for path, numbers in self._numbered_files(task):
             for table in self._tables(path, task.reader_config.get("row_groups"), numbers):
                 is_full = sum(one.nbytes for one in held) + table.nbytes > BATCH_BYTES
                 if held and (is_full or table.schema != held[0].schema):
@@ -188,6 +188,7 @@ class ParquetReaderStage(BaseFileReader):
         except DAMAGE as error:
             rows = 1 if self.read_kwargs.get("filters") else max(promised - read, 1)
             if numbers:
+                numbers.is_cut = True
                 numbers.next += promised - read
             counts.cut_short(error, source=f"{place}, after row {read}" if read else place, rows=rows)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import InputError
+from nemo_curator.ledger import counts
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.tasks.file_group import FileGroupTask
 
@@ -27,6 +28,14 @@ class RowNumbers:
     source: str
     field: str = CURATOR_DEDUP_ID_STR
     """The column they are in."""
+    is_cut: bool = False
+    """Whether damage has ended the reading early: what comes behind it was counted if it could be, and has numbers."""
+
+    def check_all_taken(self) -> None:
+        """Count a failure if numbers are left over: then they are not those of these records."""
+        if self.next < self.stop and not self.is_cut:
+            problem = f"{self.source} holds fewer records than were counted: it has changed; run again"
+            counts.cut_short(InputError(problem), source=self.source)
 
     def take(self, rows: int) -> range:
         """The numbers of the next records, those included that nobody can read."""
