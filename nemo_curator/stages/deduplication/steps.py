@@ -86,11 +86,16 @@ class InputFiles:
             split_by=self.split_by,
         )
 
-    def reader(self, fields: list[str], *, id_field: str | None = None) -> JsonlReaderStage | ParquetReaderStage:
-        """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave."""
+    def reader(
+        self, fields: list[str], *, id_field: str | None = None, numbers_field: str = CURATOR_DEDUP_ID_STR
+    ) -> JsonlReaderStage | ParquetReaderStage:
+        """The stage that reads these columns, and the ids: those of the user, or those that `number_rows` gave.
+
+        The latter are in `numbers_field`, unless the files have a column of that name which is read.
+        """
         kind = JsonlReaderStage if self.input_filetype == "jsonl" else ParquetReaderStage
         names = [*fields, *([] if id_field is None or id_field in fields else [id_field])]
-        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None)
+        return kind(names, dict(self.read_kwargs or {}), _row_numbers=id_field is None, _ids_field=numbers_field)
 
     @property
     def split_by(self) -> Literal["byte_range", "row_groups"] | None:
@@ -191,11 +196,21 @@ class Steps:
         if folder is None:
             return None
         fs, place = locate(folder)
-        before = json.dumps(self._made).encode()
-        if kind_of(fs, f"{place}/{BEFORE}") == "file" and ask(fs, "cat_file", f"{place}/{BEFORE}") != before:
+        if kind_of(fs, f"{place}/{BEFORE}") == "file" and not self.goes_on(name):
             delete_dir(folder)
-        put(fs, f"{place}/{BEFORE}", before)
+        put(fs, f"{place}/{BEFORE}", json.dumps(self._made).encode())
         return folder
+
+    def goes_on(self, name: str) -> bool:
+        """Whether the next step was begun by an earlier attempt, and nothing before it has been made anew since.
+
+        Otherwise whatever an earlier attempt of the step has left in its folders is not to be read.
+        """
+        folder = _within(self.checkpoint_path, name)
+        if folder is None:
+            return False
+        fs, place = locate(f"{folder}/{BEFORE}")
+        return kind_of(fs, place) == "file" and ask(fs, "cat_file", place) == json.dumps(self._made).encode()
 
     def _note_made(self, name: str) -> None:
         """Note what tells whether a step has made anything since: its settings, and its records."""

@@ -14,7 +14,6 @@ import pyarrow as pa
 from nemo_curator.errors import InputError
 from nemo_curator.kernels.json_texts import texts_of
 from nemo_curator.ledger import counts
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
 from nemo_curator.stages.text.io.reader.records import Columns
 from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, find_lines, number_column
@@ -86,13 +85,13 @@ class TextLineReader(JsonlReaderStage):
             raise InputError(f"{numbers.source}: a line is no record, and was one before: it has changed; run again")
         edges = np.cumsum([0, *(part.rows for part in parts)])
         for part, (start, stop) in zip(parts, pairwise(edges)):
-            part.columns[CURATOR_DEDUP_ID_STR] = pa.array(wanted[start:stop])
+            part.columns[self._ids_field] = pa.array(wanted[start:stop])
         return parts
 
     def _columns(self, texts: pa.Array, numbers: range | np.ndarray | None) -> Columns:
         columns = {self.fields[0]: texts} if self.fields else {}
-        if numbers is not None and CURATOR_DEDUP_ID_STR not in columns:
-            columns[CURATOR_DEDUP_ID_STR] = number_column(numbers) if isinstance(numbers, range) else pa.array(numbers)
+        if numbers is not None and self._ids_field not in columns:
+            columns[self._ids_field] = number_column(numbers) if isinstance(numbers, range) else pa.array(numbers)
         return Columns(columns, {}, len(texts))
 
     def _texts(self, lines: bytes, count: int) -> pa.Array | None:

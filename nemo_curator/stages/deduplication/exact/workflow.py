@@ -21,6 +21,7 @@ from nemo_curator.stages.deduplication.exact.identification import (
     check_ids,
 )
 from nemo_curator.stages.deduplication.hashing import check_hashing
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.index import Delivery, Index
 from nemo_curator.stages.deduplication.keep import Keep, keep_rule
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
@@ -85,6 +86,8 @@ class ExactDeduplicationWorkflow(WorkflowBase):
     def __post_init__(self) -> None:
         check_ids(self.assign_id, self.id_field)
         check_hashing(self.hash_method, self.normalize)
+        if self.assign_id and keep_rule(self.keep).column == CURATOR_DEDUP_ID_STR:
+            raise ValueError(f"keep names {CURATOR_DEDUP_ID_STR}, where row numbers are; give it as id_field")
         keep_rule(self.keep)
         self._files()
         if self.index_path and max(1, self.total_nparts or 1) > INDEX_BUCKETS:

@@ -14,7 +14,6 @@ from nemo_curator.kernels.shingles import shingle_sets
 from nemo_curator.kernels.sketches import band_hashes, signatures
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.writer.base import file_name
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.text_column import TextColumn
@@ -22,7 +21,8 @@ from nemo_curator.utils.storage import locate
 from nemo_curator.utils.whole_files import put
 
 BAND_FIELD = "_band_hash"
-ROW_FIELD = CURATOR_DEDUP_ID_STR
+ROW_FIELD = "_curator_row"
+"""Row numbers, which are not the ids where a column of the files has those, whatever its name."""
 SIGNATURE_FIELD = "_signature"
 SHINGLES_FIELD = "_shingles"
 

@@ -83,7 +83,9 @@ class Verified:
     _delivery: Delivery | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._root = prepare_cache(self.cache_path, self.steps.checkpoint_path, self.cache_options)
+        self._root = prepare_cache(
+            self.cache_path, self.steps.checkpoint_path, self.cache_options, goes_on=self.steps.goes_on("bands")
+        )
         self._removed = f"{self.removed_path}/all.parquet"
         self._delivery = None if self.index is None else self.index.begin(self.output_path)
 
@@ -201,16 +203,18 @@ class Verified:
         return self.steps.run("verify", [BucketSource(self._path("texts"), self.cache_options), verify])
 
     def _reader(self, fields: list[str]) -> JsonlReaderStage | ParquetReaderStage:
-        reader = self.files.reader(fields)
+        reader = self.files.reader(fields, numbers_field=ROW_FIELD)
         is_jsonl = isinstance(reader, JsonlReaderStage)
-        return TextLineReader(fields, reader.read_kwargs, _row_numbers=True) if is_jsonl else reader
+        return (
+            TextLineReader(fields, reader.read_kwargs, _row_numbers=True, _ids_field=ROW_FIELD) if is_jsonl else reader
+        )
 
     def _candidate_reader(self, fields: list[str], labels: str) -> JsonlReaderStage | ParquetReaderStage:
         reader = self._reader(fields)
         if not isinstance(reader, JsonlReaderStage):
             return reader
         settings: dict[str, Any] = {"labels_path": labels, "labels_storage_options": self.cache_options}
-        return CandidateReader(fields, reader.read_kwargs, _row_numbers=True, **settings)
+        return CandidateReader(fields, reader.read_kwargs, _row_numbers=True, _ids_field=ROW_FIELD, **settings)
 
     def _indexed(self, candidates: Candidates) -> str | None:
         """Put what the index has of the candidates beside their texts; None if it has nothing."""
@@ -240,7 +244,7 @@ class Verified:
         number = self._num_buckets(name)
         if number is None:
             number = max(buckets_for(total_bytes, self._working_bytes), 4 if least_bytes > _PARALLEL_BYTES else 1)
-        writer = BucketWriter(self._path(name), key, number, mode="ignore", storage_options=self.cache_options)
+        writer = BucketWriter(self._path(name), key, number, mode="overwrite", storage_options=self.cache_options)
         writer.batch_size = _JOINED if self.steps.memory_limit is None else 1
         return writer
 
@@ -266,9 +270,14 @@ class Verified:
 
 
 def prepare_cache(
-    cache_path: str, checkpoint_path: str | os.PathLike | None, storage_options: dict[str, Any] | None
+    cache_path: str,
+    checkpoint_path: str | os.PathLike | None,
+    storage_options: dict[str, Any] | None,
+    *,
+    goes_on: bool,
 ) -> str:
-    """The folder of our intermediate files, emptied unless this checkpoint goes on. Others' files are not deleted."""
+    """The folder of our intermediate files, emptied unless a run with this checkpoint goes on with the step that writes
+    the first of them. Others' files are not deleted."""
     root = f"{absolute(cache_path)}/{CACHE_SUBDIR}"
     fs, place = locate(root, storage_options)
     fs.invalidate_cache()
@@ -280,16 +289,10 @@ def prepare_cache(
             raise InputError(
                 f"{root} has files that are not of a cache of deduplication; give another cache_path"
             ) from None
-        if checkpoint is None or there["checkpoint"] != checkpoint or not _has_begun(checkpoint):
+        if checkpoint is None or there["checkpoint"] != checkpoint or not goes_on:
             _remove_folder(root, storage_options)
     put(fs, f"{place}/{_OURS}", json.dumps({"checkpoint": checkpoint}).encode())
     return root
-
-
-def _has_begun(checkpoint: str) -> bool:
-    """Whether the step that writes the first of these files has."""
-    fs, place = locate(f"{checkpoint}/bands")
-    return kind_of(fs, place) == "directory"
 
 
 def _free_name(index: Index, name: str) -> str:

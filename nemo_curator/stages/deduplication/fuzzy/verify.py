@@ -21,6 +21,7 @@ from nemo_curator.stages.deduplication.fuzzy.components import COMPONENT_FIELD
 from nemo_curator.stages.deduplication.fuzzy.delivery import files_in, read_if_there
 from nemo_curator.stages.deduplication.fuzzy.identify_duplicates import DUPLICATE_IDS_SUBDIR
 from nemo_curator.stages.deduplication.fuzzy.indexed import Indexed
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.keep import KEEP_KEY_FIELD, KeepRule
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.storage import locate
@@ -81,7 +82,7 @@ class VerifyStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     def _write(self, bucket: int, verdict: Verdict) -> list[str]:
         """The ids, the clusters, and the numbers of the rows that go."""
         table, rows = verdict.clusters(), verdict.removed_rows()
-        name = self.id_field or ROW_FIELD
+        name = self.id_field or CURATOR_DEDUP_ID_STR
         path = f"{self.output_path}/{DUPLICATE_IDS_SUBDIR}/part.{bucket}.parquet"
         ids = pa.table({name: table["member_id"]}).sort_by(name)
         size = max(1000, min(len(ids) // 10, 1_000_000))

@@ -24,8 +24,8 @@ def survivors(at: np.ndarray, scores: np.ndarray, min_similarity: float) -> np.n
 
 
 def is_duplicate(scores: Any, min_similarity: float) -> Any:
-    """Whether a similarity is at least this one, in single precision as it is kept."""
-    return scores >= np.float32(min_similarity)
+    """Whether a similarity is at least this one, in single precision as it is kept. None at all is none."""
+    return (scores >= np.float32(min_similarity)) & (scores > 0)
 
 
 def best_kept(vectors: np.ndarray, rows: int, min_similarity: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow.parquet as pq
 
-from nemo_curator.errors import ContractError
+from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
 from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans
@@ -22,7 +22,13 @@ from nemo_curator.stages.deduplication.semantic.kmeans import (
     Init,
     KMeansStage,
 )
-from nemo_curator.stages.deduplication.semantic.output_folder import DUPLICATE_FILES, TABLE_FILES, take_over
+from nemo_curator.stages.deduplication.semantic.output_folder import (
+    DUPLICATE_FILES,
+    ROW_FILES,
+    TABLE_FILES,
+    keep_only,
+    take_over,
+)
 from nemo_curator.stages.deduplication.semantic.pairwise import DISTANCES, Against, PairwiseStage
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy, ranking_for
 from nemo_curator.stages.deduplication.semantic.survivors import is_duplicate
@@ -157,7 +163,9 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
         memory = MEMORY_BYTES
         if steps.memory_limit is not None:
             memory = min(memory, parse_bytes_string_to_int(steps.memory_limit) // 4)
-        steps.run("kmeans", [self._kmeans(memory)], executor=kmeans_executor)
+        clusters = steps.run("kmeans", [self._kmeans(memory)], executor=kmeans_executor)
+        written = {path for task in clusters for path in task.data}
+        keep_only(self.kmeans_path, ROW_FILES, written, self._cache_kwargs.get("storage_options"))
         made = steps.run("pairwise", self._pairwise(memory), executor=pairwise_executor, max_failed_fraction=0.0)
         if self.against == "earlier":
             steps.result.add_metadata("eps_sweep", self._sweep())
@@ -171,7 +179,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             file_extensions=self.input_file_extensions,
             read_kwargs=self.read_kwargs,
         )
-        steps.remove(
+        removed = steps.remove(
             files,
             steps.find_files(files),
             self.duplicates_path,
@@ -181,6 +189,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             ids_storage_options=self._storage_options,
             storage_options=self._storage_options,
         )
+        check_unique(self.id_field, removed, steps.result.metadata["num_duplicates"])
 
     @property
     def _mode(self) -> Literal["overwrite", "error"]:
@@ -273,6 +282,15 @@ def eps_sweep(
         {"eps": float(eps), "num_duplicates": int(number), "share": float(number / max(rows, 1))}
         for eps, number in zip(eps_values, gone)
     ]
+
+
+def check_unique(id_field: str, removed: int, duplicates: int) -> None:
+    """Raise if more rows were removed than are duplicates, because others have the same ids."""
+    if removed > duplicates:
+        raise InputError(
+            f"{removed} rows have the ids of the {duplicates} duplicates, and were removed: the ids in {id_field!r} "
+            "must be unique; name a column where they are, and run again"
+        )
 
 
 def _only_storage(settings: dict[str, Any]) -> dict[str, Any]:

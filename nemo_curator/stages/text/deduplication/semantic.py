@@ -17,7 +17,7 @@ from nemo_curator.stages.deduplication.semantic.kmeans import Init
 from nemo_curator.stages.deduplication.semantic.output_folder import take_over
 from nemo_curator.stages.deduplication.semantic.pairwise import Against
 from nemo_curator.stages.deduplication.semantic.ranking import RankingStrategy
-from nemo_curator.stages.deduplication.semantic.workflow import SemanticDeduplicationWorkflow
+from nemo_curator.stages.deduplication.semantic.workflow import SemanticDeduplicationWorkflow, check_unique
 from nemo_curator.stages.deduplication.steps import DEDUPLICATED, InputFiles, Steps
 from nemo_curator.stages.text.deduplication.removal import TextDuplicatesRemovalStage
 from nemo_curator.stages.text.embedders.vllm import VLLMEmbeddingModelStage
@@ -25,7 +25,6 @@ from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.file_utils import get_default_file_extensions
-from nemo_curator.utils.storage import ask, locate
 
 if TYPE_CHECKING:
     from nemo_curator.backends.base import BaseExecutor
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from nemo_curator.pipeline.workflow import WorkflowRunResult
 
 ID_GENERATOR_OUTPUT_FILENAME = "semantic_id_generator.json"
+_ROW = "_curator_row"
 WRITER_FILES = {kind: re.compile(rf"[0-9a-f]{{12}}(-\d+)?\.{kind}") for kind in ("parquet", "jsonl")}
 
 
@@ -144,6 +144,8 @@ class TextSemanticDeduplicationWorkflow:
         if self.perform_removal:
             steps.executor = removal
             self._remove(steps, files, tasks)
+            found = steps.result.metadata
+            check_unique(self.id_field, found["num_duplicates_removed"], found["num_duplicates"])
         self._tell(steps.result, state)
         return steps.result
 
@@ -178,7 +180,7 @@ class TextSemanticDeduplicationWorkflow:
         )
 
     def _embed(self, steps: Steps, files: InputFiles, tasks: list[FileGroupTask]) -> None:
-        if not _has_begun(steps, "embeddings"):
+        if not steps.goes_on("embeddings"):
             mode: Literal["overwrite", "error"] = "overwrite" if self.clear_output else "error"
             take_over(self.embeddings_path, WRITER_FILES["parquet"], mode, self.cache_kwargs.get("storage_options"))
         others = [self.id_field, *(self.metadata_fields or [])]
@@ -251,25 +253,35 @@ class TextSemanticDeduplicationWorkflow:
                 storage_options=storage,
             )
             return
-        if not _has_begun(steps, "removal"):
+        if not steps.goes_on("removal"):
             extension = self.output_file_extension or get_default_file_extensions(self.output_filetype)[0]
             ours = re.compile(rf"[0-9a-f]{{12}}(-\d+)?\.{re.escape(extension.lstrip('.'))}")
             take_over(self.deduplicated_path, ours, "overwrite" if self.clear_output else "error", storage)
-        reader = files.reader([])
-        if own is not None:
-            reader = type(reader)(None, dict(self.read_kwargs))
-        stages: list[ProcessingStage] = [reader, self._filter(), self._writer()]
+        stages: list[ProcessingStage] = [self._removal_reader(files), self._filter(), self._writer()]
         made = steps.run("removal", stages, tasks)
         removed = sum(task._metadata.get("num_removed", 0) for task in made)
         steps.result.add_metadata("num_duplicates_removed", removed)
 
+    @property
+    def _numbers_field(self) -> str:
+        """The column of the row numbers in the copy: one of that name in the input is the user's."""
+        return CURATOR_DEDUP_ID_STR if CURATOR_DEDUP_ID_STR in (self.output_fields or []) else _ROW
+
+    def _removal_reader(self, files: InputFiles) -> ProcessingStage:
+        reader = files.reader([], numbers_field=self._numbers_field)
+        if not self._is_numbered:
+            return type(reader)(None, dict(self.read_kwargs))
+        if self._numbers_field == CURATOR_DEDUP_ID_STR:  # asked for: then it is what the files call so that is not read
+            reader.fields = [name for name in self.output_fields or [] if name != CURATOR_DEDUP_ID_STR]
+        return reader
+
     def _filter(self) -> TextDuplicatesRemovalStage:
         return TextDuplicatesRemovalStage(
             self.duplicates_path,
-            self.id_field,
+            self._numbers_field if self._is_numbered else self.id_field,
             "id",
             {"storage_options": self.write_kwargs.get("storage_options")},
-            drop_id_field=self._is_numbered and CURATOR_DEDUP_ID_STR not in (self.output_fields or []),
+            drop_id_field=self._is_numbered and self._numbers_field == _ROW,
         )
 
     def _writer(self) -> JsonlWriter | ParquetWriter:
@@ -317,11 +329,3 @@ def _three(executor: Any) -> tuple[Any, Any, Any]:
     if len(executor) != 3:
         raise ValueError(f"streaming_executor is one, or three for embeddings, similarities and removal; {executor}")
     return executor
-
-
-def _has_begun(steps: Steps, name: str) -> bool:
-    """Whether an earlier attempt of this run has come to a step."""
-    if steps.checkpoint_path is None:
-        return False
-    fs, place = locate(f"{os.fspath(steps.checkpoint_path).rstrip('/')}/{name}/run.json")
-    return ask(fs, "exists", place)

@@ -127,6 +127,7 @@ def test_a_wrong_name_of_the_text_is_an_error_and_not_an_empty_success(tmp_path)
         ({"id_field": "id"}, "id_field must be None if assign_id is True"),
         ({"input_filetype": "csv"}, "unknown input_filetype 'csv'"),
         ({"keep": "best"}, "keep is 'best'"),
+        ({"keep": {"column": "_curator_dedup_id"}}, "keep names _curator_dedup_id, where row numbers are"),
         ({"hash_method": "crc"}, "hash_method is 'crc'"),
         ({"index_path": "index", "total_nparts": 100}, "total_nparts is at most 16; found 100"),
     ],

@@ -123,6 +123,19 @@ def test_the_best_by_a_column_stays_and_ids_are_those_of_the_user(tmp_path):
     assert {row["survivor_id"] for row in clusters(tmp_path).values()} == {"a"}
 
 
+@pytest.mark.parametrize("settings", [{"id_field": "_curator_dedup_id"}, {"keep": {"column": "_curator_dedup_id"}}])
+@pytest.mark.parametrize("with_index", [False, True])
+def test_a_column_of_the_input_named_like_the_row_numbers_is_not_taken_for_them(tmp_path, settings, with_index):
+    twice = " ".join(document("twice"))
+    texts = [twice, " ".join(document("one")), twice, " ".join(document("other"))]
+    folder = write_files(tmp_path / "in", texts, files=1, _curator_dedup_id=[3, 2, 1, 0])
+    index = {"index_path": str(tmp_path / "index")} if with_index else {}
+    dedup(folder, tmp_path / "out", perform_removal=True, **settings, **index)
+    copy = (tmp_path / "out" / "deduplicated" / "0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["_curator_dedup_id"] for line in copy] == [2, 1, 0]
+    assert removed_ids(tmp_path / "out") == ([3] if "id_field" in settings else [0])
+
+
 def test_a_candidate_without_an_id_has_failed_and_stays(tmp_path):
     text = " ".join(document("one"))
     folder = write_files(tmp_path / "in", [text] * 3, files=1, name=[None, "b", "a"])
@@ -303,6 +316,19 @@ def test_a_run_that_was_ended_goes_on_and_one_that_has_ended_is_not_done_again(f
     again = dedup(folder, tmp_path / "other", running=running, perform_removal=True)
     assert clusters(tmp_path / "one") == found == clusters(tmp_path / "other")
     assert again.metadata["num_duplicates"] == len(found) == again.metadata["num_duplicates_removed"]
+
+
+def test_what_was_made_of_files_that_have_changed_does_not_count(tmp_path, texts):
+    folder = write_files(tmp_path / "in", texts)
+    running = {"checkpoint_path": str(tmp_path / "state"), "on_change": "redo"}
+    dedup(folder, tmp_path / "out", perform_removal=True, running=running)
+    first = folder / "0.jsonl"
+    first.write_text("".join(first.read_text().splitlines(keepends=True)[5:]))
+    dedup(folder, tmp_path / "out", perform_removal=True, running=running)
+    dedup(folder, tmp_path / "anew", perform_removal=True)
+    assert clusters(tmp_path / "out") == clusters(tmp_path / "anew")
+    for path in (tmp_path / "anew" / "deduplicated").iterdir():
+        assert (tmp_path / "out" / "deduplicated" / path.name).read_text() == path.read_text()
 
 
 def test_a_cache_whose_checkpoint_is_gone_does_not_count(folder, tmp_path):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.errors import ContractError, RunFailedError
+from nemo_curator.errors import ContractError, InputError, RunFailedError
 from nemo_curator.stages.deduplication.clusters import explain, summarize_clusters
 from nemo_curator.stages.deduplication.semantic import RankingStrategy, SemanticDeduplicationWorkflow
 from tests.stages.deduplication.semantic.vectors import around, blobs, unit, write
@@ -138,6 +138,34 @@ def test_removal_copies_the_input_without_the_duplicates(tmp_path, kind):
         rows = [json.loads(line) for path in copies for line in path.read_text().splitlines()]
     assert [row["id"] for row in rows] == [number for number in range(130) if number not in gone]
     assert all(row["note"] == f"n{row['id']}" for row in rows)
+
+
+def test_clusters_of_files_that_were_read_otherwise_before_do_not_count(tmp_path):
+    vectors = blobs()
+    folder = write(tmp_path / "in", vectors[:120])
+    state = {"checkpoint_path": str(tmp_path / "state"), "on_change": "redo"}
+    for name in ("out", "out", "anew"):
+        workflow = SemanticDeduplicationWorkflow(folder, str(tmp_path / name), n_clusters=4, eps=0.0001)
+        workflow.run(HERE, **(state if name == "out" else {}))
+        write(tmp_path / "in", vectors, files=4)  # there is one file more from the second run on
+    assert ids_in(tmp_path / "out" / "duplicates") == ids_in(tmp_path / "anew" / "duplicates")
+    assert len(ids_in(tmp_path / "out" / "duplicates")) == 10
+    assert len(ids_in(tmp_path / "out" / "pairwise_results")) == 130
+
+
+def test_ids_that_come_twice_fail_where_other_rows_were_removed_for_them(tmp_path):
+    folder = write(tmp_path / "in", around([0, 0, 90, 180]), ids=[1, 2, 1, 2])
+    workflow = SemanticDeduplicationWorkflow(
+        folder, str(tmp_path / "out"), n_clusters=3, eps=0.01, which_to_keep="easy", perform_removal=True
+    )
+    with pytest.raises(InputError, match="unique"):
+        workflow.run(HERE)
+
+
+def test_what_is_not_similar_at_all_stays_at_any_eps(tmp_path):
+    folder = write(tmp_path / "in", around([0, 91, 182, 183]))
+    SemanticDeduplicationWorkflow(folder, str(tmp_path / "out"), n_clusters=1, eps=1.0).run(HERE)
+    assert len(ids_in(tmp_path / "out" / "duplicates")) == 1
 
 
 def test_a_chain_is_not_removed_as_a_whole_against_kept(tmp_path):

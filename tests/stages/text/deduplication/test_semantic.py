@@ -89,6 +89,17 @@ def test_row_numbers_are_no_column_of_the_output(documents, tmp_path):
     assert len(table) == 4
 
 
+@pytest.mark.parametrize("fields", [None, ["n", "_curator_dedup_id"]])
+def test_a_column_of_the_input_named_like_the_row_numbers_is_not_taken_for_them(tmp_path, fields):
+    (tmp_path / "in").mkdir()
+    rows = [{"_curator_dedup_id": 5 - at, "n": f"d{at}", "text": text} for at, text in enumerate(TEXTS)]
+    (tmp_path / "in" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    workflow(str(tmp_path / "in"), tmp_path, output_filetype="parquet", output_fields=fields).run(HERE)
+    table = pq.read_table(tmp_path / "out" / "deduplicated")
+    assert table["n"].to_pylist() == ["d1", "d3", "d4", "d5"]
+    assert table["_curator_dedup_id"].to_pylist() == ([1, 3, 4, 5] if fields else [4, 2, 1, 0])
+
+
 def test_parquet_is_copied_as_parquet(tmp_path):
     (tmp_path / "in").mkdir()
     table = pa.table({"text": TEXTS, "words": pa.array(range(6), pa.int8())})
@@ -132,6 +143,15 @@ def test_a_second_run_replaces_the_first_and_a_checkpoint_goes_on(documents, tmp
     workflow(documents, tmp_path, n_clusters=1).run(HERE, checkpoint_path=checkpoint)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == first
     assert len(list((tmp_path / "cache" / "semantic_dedup" / "kmeans_results").glob("centroid=*/*"))) == 1
+
+
+def test_embeddings_of_files_that_have_changed_do_not_count(documents, tmp_path):
+    state = {"checkpoint_path": str(tmp_path / "state"), "on_change": "redo"}
+    workflow(documents, tmp_path, output_filetype="parquet").run(HERE, **state)
+    (tmp_path / "in" / "0.jsonl").write_text(json.dumps({"n": "new", "text": "a dog", "words": 1}) + "\n")
+    workflow(documents, tmp_path, output_filetype="parquet").run(HERE, **state)
+    assert sorted(pq.read_table(tmp_path / "out" / "deduplicated")["n"].to_pylist()) == ["d3", "d4", "d5", "new"]
+    assert sorted(pq.read_table(tmp_path / "cache" / "embeddings")["_curator_dedup_id"].to_pylist()) == [0, 2, 3]
 
 
 def test_the_configuration_that_comes_with_it_makes_the_workflow(documents, tmp_path):

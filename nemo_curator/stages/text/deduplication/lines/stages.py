@@ -55,15 +55,27 @@ class HashLinesStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         return ["data"], [HASH, CHECK, ID, NUMBER]
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
-        texts = batch.text(self.text_field)
-        for name in self.normalize:
-            texts = TextColumn(_NORMALIZATIONS[name](texts.array))
+        texts = self._normalized(batch.text(self.text_field))
         places, hashes = hash_lines(*texts.buffers, self.unit == "paragraph", max(self.min_chars, 1))
         counts.joined(batch.num_items)  # what comes out are other rows
         hashes = hashes.view(np.int64)
         ids = batch.column(ID).to_numpy()[places[:, 0]]
         table = pa.table({HASH: hashes[:, 0], CHECK: hashes[:, 1], ID: ids, NUMBER: places[:, 1].astype(np.int32)})
         return DocumentBatch.from_arrow(table, dataset_name=batch.dataset_name, metadata=dict(batch._metadata))
+
+    def _normalized(self, texts: TextColumn) -> TextColumn:
+        array = texts.array
+        if self.normalize and self.unit == "paragraph":
+            # where nothing is left of a line within a paragraph, two line feeds would meet that separate nothing
+            data, offsets = map(pa.py_buffer, texts.buffers)
+            parts = pc.split_pattern(pa.LargeStringArray.from_buffers(len(texts), offsets, data), "\n\n")
+            inside = pc.replace_substring(parts.values, "\n", "\r")
+            array = pc.binary_join(
+                pa.ListArray.from_arrays(parts.offsets, inside), pa.scalar("\n\n", pa.large_string())
+            )
+        for name in self.normalize:
+            array = _NORMALIZATIONS[name](array)
+        return TextColumn(array)
 
 
 @dataclass

@@ -51,6 +51,8 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
     allow_empty: bool = True
     _row_numbers: bool = field(default=False, kw_only=True)
     """Whether the ids are the row numbers that the tasks carry."""
+    _ids_field: str = field(default=CURATOR_DEDUP_ID_STR, kw_only=True)
+    """The column of the ids: another one where the files may have a column of this name."""
     _generator: GeneratorAddress | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
     def _made(self) -> list[str]:
         """The columns that are made beside those of the files: the ids. One of that name that is read stays."""
         numbers_rows = self._generate_ids or self._assign_ids or self._row_numbers
-        return [CURATOR_DEDUP_ID_STR] if numbers_rows and CURATOR_DEDUP_ID_STR not in (self.fields or []) else []
+        return [self._ids_field] if numbers_rows and self._ids_field not in (self.fields or []) else []
 
     @property
     def _names(self) -> list[str] | None:
@@ -102,8 +104,8 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
 
     def _with_made(self, found: list[str]) -> list[str]:
         """The columns that are made of files with these."""
-        if CURATOR_DEDUP_ID_STR in found and self._made and self.fields is None:
-            logger.warning("%s: the files have a column %s, which stays", self.name, CURATOR_DEDUP_ID_STR)
+        if self._ids_field in found and self._made and self.fields is None:
+            logger.warning("%s: the files have a column %s, which stays", self.name, self._ids_field)
         return self._names or [*dict.fromkeys([*found, *self._made])]
 
     def _numbered_files(self, task: FileGroupTask) -> Iterator[tuple[str, RowNumbers | None]]:
@@ -117,7 +119,8 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
         """For each file of a task the ids of its records; one object for all where they follow one another."""
         if not self._made:
             return [None] * len(task.data)
-        numbers = [RowNumbers(ids.start, ids.stop, ", ".join(map(str, task.data))) for ids in self._ids(task)]
+        source = ", ".join(map(str, task.data))
+        numbers = [RowNumbers(ids.start, ids.stop, source, self._ids_field) for ids in self._ids(task)]
         return numbers * len(task.data) if len(numbers) == 1 else numbers
 
     def _ids(self, task: FileGroupTask, rows: int | None = None) -> list[range]:
@@ -136,7 +139,7 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
 
     def _with_ids(self, batch: DocumentBatch, task: FileGroupTask) -> DocumentBatch:
         """Give ids to the records of a task, which were read at once."""
-        if not self._made or CURATOR_DEDUP_ID_STR in batch.get_columns():
+        if not self._made or self._ids_field in batch.get_columns():
             return batch
         ids = np.concatenate([np.arange(some.start, some.stop) for some in self._ids(task, batch.num_items)])
         if len(ids) != batch.num_items:
@@ -144,7 +147,7 @@ class BaseReader(ProcessingStage[FileGroupTask, DocumentBatch]):
                 f"{self.name}: {', '.join(map(str, task.data))} has {batch.num_items} records and {len(ids)} ids; read "
                 "it with the settings, and in the state, in which it got them"
             )
-        return batch.with_column(CURATOR_DEDUP_ID_STR, ids)
+        return batch.with_column(self._ids_field, ids)
 
 
 @dataclass

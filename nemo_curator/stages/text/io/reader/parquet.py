@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from nemo_curator.errors import InputError, StorageError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.reader.base import BATCH_BYTES, BaseFileReader, find_files_of
 from nemo_curator.stages.text.io.reader.lines import open_bytes
 from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_column
@@ -241,7 +240,7 @@ def _table(batch: pa.RecordBatch, names: list[str], numbers: RowNumbers | None) 
             column = column.cast(_VIEWS[column.type])
         columns[name] = pa.ExtensionArray.from_storage(JSON, column) if is_marked else column
     if numbers:
-        columns.setdefault(CURATOR_DEDUP_ID_STR, number_column(numbers.take(batch.num_rows)))
+        columns.setdefault(numbers.field, number_column(numbers.take(batch.num_rows)))
     return pa.table(columns)
 
 

@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
-from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.text.io.reader.row_numbers import RowNumbers, number_column
 from nemo_curator.tasks.json_column import JSON, encoded
 
@@ -69,9 +68,9 @@ def parse_lines(
         found = None
     if found is None:
         records, taken = _parse_one_by_one(lines, where, numbers)
-        return _numbered(columns_of(records, fields), taken)
+        return _numbered(columns_of(records, fields), taken, numbers)
     counts.seen(count, len(lines))
-    return _numbered(found, taken)
+    return _numbered(found, taken, numbers)
 
 
 def columns_of(records: list[dict[str, Any]], fields: list[str] | None = None) -> list[Columns]:
@@ -146,11 +145,13 @@ def column_of(values: list[Any]) -> pa.Array:
     return _json_of(values)
 
 
-def _numbered(parts: list[Columns], numbers: range | list[int] | None) -> list[Columns]:
+def _numbered(parts: list[Columns], taken: range | list[int] | None, numbers: RowNumbers | None) -> list[Columns]:
+    if taken is None or numbers is None:
+        return parts
     at = 0
     for part in parts:
-        if numbers is not None and CURATOR_DEDUP_ID_STR not in part.columns:
-            part.columns[CURATOR_DEDUP_ID_STR] = number_column(numbers[at : at + part.rows])
+        if numbers.field not in part.columns:
+            part.columns[numbers.field] = number_column(taken[at : at + part.rows])
         at += part.rows
     return parts
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
+from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.tasks.file_group import FileGroupTask
 
 ROW_NUMBERS = "row_numbers"
@@ -25,6 +26,8 @@ class RowNumbers:
     next: int
     stop: int
     source: str
+    field: str = CURATOR_DEDUP_ID_STR
+    """The column they are in."""
     is_cut: bool = False
     """Whether damage has ended the reading early: what comes behind it was counted if it could be, and has numbers."""
 

@@ -85,8 +85,12 @@ def normal_form(text):
         ({"max_occurrences": 9, "min_chars": 3}, {"most": 9, "min_chars": 3}),
         ({"unit": "paragraph"}, {"separator": "\n\n"}),
         ({"normalize": ["case", "accents", "digits", "punctuation"]}, {"normal": normal_form}),
+        (
+            {"unit": "paragraph", "normalize": ["case", "accents", "digits", "punctuation"]},
+            {"separator": "\n\n", "normal": normal_form},
+        ),
     ],
-    ids=["default", "keep none", "longer", "paragraphs", "normalized"],
+    ids=["default", "keep none", "longer", "paragraphs", "normalized", "normalized paragraphs"],
 )
 def test_lines_that_occur_too_often_are_removed_from_the_second_time_on(tmp_path, filetype, settings, means):
     texts = [texts_of(number, means.get("separator", "\n")) for number in range(60)]
@@ -97,6 +101,16 @@ def test_lines_that_occur_too_often_are_removed_from_the_second_time_on(tmp_path
     assert result.metadata["num_documents"] == 60
     assert result.metadata["num_dropped"] == 60 - len(left)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["deduplicated", "frequent.parquet"]
+
+
+def test_a_line_of_which_normalizing_leaves_nothing_does_not_end_a_paragraph(tmp_path):
+    (tmp_path / "in").mkdir()
+    texts = ["same here\n\none\n\nA\nb", "two\n***\nthree\n\n\u0301\n\nSame here.\n\nfour\n\n\na\nB!", None, ""]
+    lines = [json.dumps({"text": text}) + "\n" for text in texts]
+    (tmp_path / "in" / "a.jsonl").write_text("".join(lines))
+    run(tmp_path, unit="paragraph", normalize=["case", "accents", "punctuation"])
+    left = ["same here\n\none\n\nA\nb", "two\n***\nthree\n\n\u0301\n\nfour", None, ""]
+    assert read(tmp_path / "out" / "deduplicated") == left
 
 
 def test_the_result_does_not_depend_on_blocks(tmp_path):
