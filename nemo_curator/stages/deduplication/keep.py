@@ -53,15 +53,16 @@ class KeepRule:
         """The columns that are read for it, besides the text."""
         return [] if self.column is None else [self.column]
 
-    def keys(self, batch: DocumentBatch, text_field: str) -> pa.Array | None:
+    def keys(self, batch: DocumentBatch, text_field: str, row_field: str = CURATOR_DEDUP_ID_STR) -> pa.Array | None:
         """What the documents of a batch are ordered by; None where the id alone decides. Lengths are characters.
 
-        A batch of several files says in its metadata which they are, and which row numbers are in each.
+        A batch of several files says in its metadata which they are, and which row numbers are in each; `row_field` has
+        those of the documents.
         """
         if self.sources:
             paths = list(map(str, batch._metadata["source_files"]))
             places = pa.array([self._place_of(path) for path in paths], pa.int64())
-            return places.take(pa.array(_files_of(batch, len(paths))))
+            return places.take(pa.array(_files_of(batch, len(paths), row_field)))
         if self.column is not None:
             return _comparable(batch.column(self.column), self.column)
         return pa.array(batch.text(text_field).lengths) if self.by == "longest" else None
@@ -117,13 +118,13 @@ def keep_rule(keep: Keep | KeepRule) -> KeepRule:
     raise ValueError(f"keep is {keep!r}; wanted {_WANTED}")
 
 
-def _files_of(batch: DocumentBatch, num_files: int) -> np.ndarray:
+def _files_of(batch: DocumentBatch, num_files: int, row_field: str) -> np.ndarray:
     """Which of its files each document of a batch is from."""
     if num_files == 1:
         return np.zeros(batch.num_items, np.int64)
     firsts, stops = np.array(batch._metadata[ROW_NUMBERS], np.int64).T
     order = np.lexsort((stops, firsts))  # of a file without rows and the one behind it, the second has the row
-    return order[np.searchsorted(firsts[order], batch.column(CURATOR_DEDUP_ID_STR).to_numpy(), "right") - 1]
+    return order[np.searchsorted(firsts[order], batch.column(row_field).to_numpy(), "right") - 1]
 
 
 def _location(path: str) -> str:

@@ -78,7 +78,7 @@ class CandidateTexts(ProcessingStage[DocumentBatch, DocumentBatch]):
         }
         if self.id_field is not None:
             columns[USER_ID_FIELD] = some.column(self.id_field)
-        if (keys := self.rule.keys(some, self.text_field)) is not None:
+        if (keys := self.rule.keys(some, self.text_field, ROW_FIELD)) is not None:
             columns[KEEP_KEY_FIELD] = keys
         return DocumentBatch(batch.dataset_name, pa.table(columns), _metadata=dict(batch._metadata))
 
