@@ -3,6 +3,7 @@ import os
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(config, items):
     """Where tests run in several processes: those that need Ray share one and its cluster, and start first."""
     if not hasattr(config, "workerinput"):
