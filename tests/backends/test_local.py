@@ -136,11 +136,14 @@ def test_other_runtime_environments_than_variables_are_refused():
 
 
 SLOW_SCRIPT = """
+import signal
 import time
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.function_decorators import processing_stage
 from nemo_curator.tasks import EmptyTask, FileGroupTask
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 
 @processing_stage(name="compute")
 def compute(task):

@@ -75,11 +75,14 @@ def test_a_session_of_the_user_is_used_and_left_as_it_was(kind, ray_cluster):
 
 
 PROGRAM = """
+import signal
 import time
 from nemo_curator.backends.{module} import {name}
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.function_decorators import processing_stage
 from nemo_curator.tasks import FileGroupTask
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 
 @processing_stage(name="work")
 def work(task):
