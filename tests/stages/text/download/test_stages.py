@@ -164,6 +164,23 @@ def test_what_an_extractor_drops_carries_its_name(server, tmp_path):
     assert (count.rows_in, count.dropped) == (3, {"Texts": 2})
 
 
+class Reasons(Texts):
+    """Says of some records why it drops them."""
+
+    def extract(self, record):
+        self.drop_reason = record.get("why")
+        return super().extract(record)
+
+
+def test_an_extractor_may_say_why_it_drops_a_record(server, tmp_path):
+    url = server.put(
+        "/x", lines({"id": 1, "why": "no_text"}, {"id": 2}, {"id": 3, "why": "no_text"}, {"id": 4, "text": "d"})
+    )
+    made, count = run(pipeline([url], tmp_path, Reasons()))
+    assert [row["id"] for row in made] == [4]
+    assert count.dropped == {"no_text": 2, "Reasons": 1}
+
+
 @pytest.mark.parametrize(("limit", "ids", "records"), [(1, [2, 1], 3), (2, [2, 3, 1, 2], 5), (9, [2, 3, 1, 2, 3], 6)])
 def test_record_limit_counts_the_documents_of_each_file(server, tmp_path, limit, ids, records):
     x = lines({"id": 1}, {"id": 2, "text": "b"}, {"id": 3, "text": "c"})

@@ -11,6 +11,9 @@ __getattr__ = merged(__name__)
 class DocumentExtractor(ABC):
     """Makes a document of a record."""
 
+    drop_reason: str | None = None
+    """Why the last `extract` returned None: the name under which it is counted; None counts it under the class."""
+
     @abstractmethod
     def extract(self, record: dict[str, Any]) -> dict[str, Any] | None:
         """Return the document, or None to drop the record."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,8 @@ class DocumentIterateExtractStage(ProcessingStage[FileGroupTask, DocumentBatch])
     def _rows(self, path: str) -> Iterator[Row]:
         """Yield the documents of a file, and report when it has ended what became of its records."""
         added = {} if self.filename_column is None else {self.filename_column: Path(path).name}
-        number = kept = without = 0
+        number = kept = 0
+        without: Counter[str] = Counter()
         for number, record in enumerate(self._records(path), start=1):
             try:
                 document = self._document(record, added)
@@ -107,14 +109,18 @@ class DocumentIterateExtractStage(ProcessingStage[FileGroupTask, DocumentBatch])
                 failed(error, source=f"{path}, record {number}", record=record)
                 continue
             if document is None:
-                without += 1
+                without[self._reason()] += 1
                 continue
             yield Row(number, document, size)
             kept += 1
             if kept == self.record_limit:
                 break
         seen(number)
-        dropped(type(self.extractor).__name__, without)
+        for reason, count in without.items():
+            dropped(reason, count)
+
+    def _reason(self) -> str:
+        return getattr(self.extractor, "drop_reason", None) or type(self.extractor).__name__
 
     def _records(self, path: str) -> Iterator[dict[str, Any]]:
         number = 1
