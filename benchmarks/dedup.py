@@ -4,6 +4,7 @@
     python benchmarks/dedup.py fuzzy --megabytes 1000
 
 Each tool runs as a process of its own and reads JSON Lines and writes those that stay; the figures are its fastest run.
+Ours waits until the disk has what it wrote; polars-synced and duckdb-synced do so, too.
 The ids that ours removes are checked against what was planted. Needs: pip install polars duckdb rensa
 """
 
@@ -12,6 +13,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import near
@@ -26,7 +29,8 @@ def exact(given: argparse.Namespace) -> None:
     """Compare exact deduplication, from files to files."""
     corpus, output = make_planted(given.folder / f"planted-{given.megabytes}", given.megabytes), given.folder / "out"
     size = sum(path.stat().st_size for path in (corpus / "documents").iterdir()) / 1e6
-    tools = ["curator", "curator-xxh3", "polars", "duckdb"] if given.tools is None else given.tools.split(",")
+    usual = ["curator", "curator-xxh3", "polars", "polars-synced", "duckdb", "duckdb-synced"]
+    tools = usual if given.tools is None else given.tools.split(",")
     best: dict[str, tuple[float, float, float]] = {}
     for _ in range(given.rounds):
         for tool in tools:
@@ -69,7 +73,7 @@ def _curator(source: str, output: str, memory_limit: str, hash_method: str = "md
     print(f"{time.perf_counter() - start:.2f} s of {steps}")
 
 
-def _polars(source: str, output: str) -> None:
+def _polars(source: str, output: str, _: str) -> None:
     os.environ["POLARS_MAX_THREADS"] = THREADS
     import polars
 
@@ -79,7 +83,7 @@ def _polars(source: str, output: str) -> None:
     kept.sink_ndjson(f"{output}/deduplicated/all.jsonl")
 
 
-def _duckdb(source: str, output: str) -> None:
+def _duckdb(source: str, output: str, _: str) -> None:
     import duckdb
 
     Path(output, "deduplicated").mkdir(parents=True)
@@ -89,11 +93,19 @@ def _duckdb(source: str, output: str) -> None:
     database.execute(f"COPY ({kept}) TO '{output}/deduplicated/all.jsonl' (FORMAT json)")
 
 
+def _synced(tool: Callable[[str, str, str], None], source: str, output: str, limit: str) -> None:
+    tool(source, output, limit)
+    with Path(output, "deduplicated", "all.jsonl").open("rb") as file:
+        os.fsync(file.fileno())
+
+
 TOOLS = {
     "_curator": _curator,
     "_curator-xxh3": lambda source, output, limit: _curator(source, output, limit, "xxh3_128"),
-    "_polars": lambda source, output, _: _polars(source, output),
-    "_duckdb": lambda source, output, _: _duckdb(source, output),
+    "_polars": _polars,
+    "_polars-synced": partial(_synced, _polars),
+    "_duckdb": _duckdb,
+    "_duckdb-synced": partial(_synced, _duckdb),
     **near.TOOLS,
 }
 
@@ -104,7 +116,7 @@ def main() -> None:
     command = commands.add_parser("exact", help="exact copies")
     command.add_argument("--megabytes", type=int, default=1000)
     command.add_argument("--rounds", type=int, default=3)
-    command.add_argument("--tools", help="names with commas between: curator, curator-xxh3, polars, duckdb")
+    command.add_argument("--tools", help="names with commas between; all by default")
     command.add_argument("--memory-limit", help="what ours may use, such as 512MB")
     command.add_argument("--folder", type=Path, default=Path("/tmp/curator-dedup"))
     command.set_defaults(run=exact)

@@ -46,8 +46,8 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
     """Copy files into the folder `path` without the documents that have one of the ids.
 
     Lines of JSONL are copied byte by byte, row groups of Parquet with their schema. Without `id_field` an id is the
-    number of a row, which the tasks carry. A line that is no record fails and is not copied. A copy appears when it
-    is complete; one without documents is there, and empty.
+    number of a row, which the tasks carry. A line that is no record fails and is not copied; `are_records` says that
+    there are none, so nobody looks. A copy appears when it is complete; one without documents is there, and empty.
     """
 
     path: str
@@ -55,6 +55,7 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
     ids: RemovalIds | None
     id_field: str | None = None
     storage_options: dict[str, Any] | None = None
+    are_records: bool = False
     name: str = "remove_duplicates"
 
     def before_run(self, earlier: Any = None) -> None:
@@ -70,7 +71,8 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
         ]
         for judge, name in zip(judges, names, strict=True):
             if isinstance(self.reader, JsonlReaderStage):
-                _copy_lines(self.reader, judge, name, self.id_field, self.storage_options)
+                parser = None if self.are_records and self.id_field is None else LineParser(judge.path, self.id_field)
+                _copy_lines(self.reader, judge, name, parser, self.storage_options)
             else:
                 _copy_rows(self.reader, judge, name, self.id_field, self.storage_options)
         removed, kept = sum(judge.removed for judge in judges), sum(judge.kept for judge in judges)
@@ -122,11 +124,14 @@ class Judge:
 
 
 def _copy_lines(
-    reader: JsonlReaderStage, judge: Judge, name: str, id_field: str | None, storage_options: dict[str, Any] | None
+    reader: JsonlReaderStage,
+    judge: Judge,
+    name: str,
+    parser: LineParser | None,
+    storage_options: dict[str, Any] | None,
 ) -> None:
     opening, path = reader.opening(), judge.path
     method = opening.get("compression", "infer")
-    parser = LineParser(path, id_field)
     is_whole = True
 
     def too_long(place: int, size: int) -> None:
@@ -153,11 +158,14 @@ def _copy_lines(
             judge.check(judge.seen)
 
 
-def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterator[memoryview]:
-    """The bytes of the lines that stay, in as few pieces as they are."""
+def _kept(lines: bytes, place: int, parser: LineParser | None, judge: Judge) -> Iterator[memoryview]:
+    """The bytes of the lines that stay, in as few pieces as they are. Without a parser all lines are records."""
     starts, is_record = find_lines(lines)
-    counts.seen(int(np.count_nonzero(is_record)), len(lines))
-    is_broken, ids = parser.parse(lines, starts, is_record, place)
+    records = int(np.count_nonzero(is_record))
+    counts.seen(records, len(lines))
+    is_broken, ids = np.zeros(records, bool), None
+    if parser is not None:
+        is_broken, ids = parser.parse(lines, starts, is_record, place)
     is_removed = judge.next(len(is_broken), ids) & ~is_broken
     edges = np.append(starts, len(lines))
     places = np.flatnonzero(is_record)[is_removed]

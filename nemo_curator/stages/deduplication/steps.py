@@ -299,11 +299,13 @@ class Steps:
         ids_field: str | None = None,
         ids_storage_options: dict[str, Any] | None = None,
         storage_options: dict[str, Any] | None = None,
+        are_records: bool = False,
     ) -> int:
         """Copy the files to `<output_path>/deduplicated` without the documents that have one of the ids.
 
         `ids_path` is a folder of Parquet files with the ids; without one all documents stay. The ids are row numbers,
-        which the tasks carry, or with `id_field` those in that column. Returns how many documents were removed.
+        which the tasks carry, or with `id_field` those in that column. Lines are parsed once more unless a step before
+        has seen that they `are_records`. Returns how many documents were removed.
         """
         paths = [str(path) for task in tasks for path in task.data]
         to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))
@@ -317,7 +319,7 @@ class Steps:
             ids = RemovalIds(ids_path, fields, ids_storage_options or storage_options)
             if self.memory_limit is not None:
                 ids.most_bytes = min(ids.most_bytes, parse_bytes_string_to_int(self.memory_limit) // 16)
-        stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options)
+        stage = RemoveFromFiles(folder, files.reader([]), ids, id_field, storage_options, are_records)
         made = self.run("removal", [stage], to_copy)
         for place in {path.rpartition("/")[0] for path in copies}:
             remove_leftovers(place)  # of workers that were killed

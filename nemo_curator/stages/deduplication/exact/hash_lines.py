@@ -57,23 +57,20 @@ class TextHashReader(JsonlReaderStage):
             if len(records) != count:
                 return None
             with strict_escapes():
-                texts = [text_bytes(bytes(record.text)) for record in records]
-            joined = b"".join([digest(text)[:HASH_BYTES] for text in texts])
+                joined = b"".join([digest(text_bytes(record.text))[:HASH_BYTES] for record in records])
         except (ValueError, RecursionError, MemoryError):
             return None
         halves = np.frombuffer(joined, "<u8").reshape(-1, 2)
         return np.ascontiguousarray(halves[:, 0]), np.ascontiguousarray(halves[:, 1])
 
 
-def text_bytes(value: bytes) -> bytes:
+def text_bytes(value: msgspec.Raw) -> bytes:
     """The UTF-8 of a text that is written as JSON, within `strict_escapes`. Raises ValueError if it is none."""
-    if value[0] != _QUOTE:
+    written = memoryview(value)  # slices of it copy nothing
+    if written[0] != _QUOTE:
         raise ValueError("not a text")
-    text = value[1:-1]
-    if b"\\" not in text:
-        return text
     try:
-        return codecs.escape_decode(text)[0]
+        return codecs.escape_decode(written[1:-1])[0]
     except DeprecationWarning:  # an escape of JSON that bytes of Python do not have
         return msgspec.json.decode(value, type=str).encode()
 

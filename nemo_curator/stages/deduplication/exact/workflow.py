@@ -139,6 +139,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
                 id_field=self.id_field,
                 ids_storage_options=self._storage_options,
                 storage_options=self._storage_options,
+                are_records=self._are_records(steps),
             )
         if index and delivery and self.extend_index:
             if self.assign_id:
@@ -226,6 +227,11 @@ class ExactDeduplicationWorkflow(WorkflowBase):
             raise InputError(
                 f"none of {stage.rows_in} documents has a text in column {self.text_field!r}; give text_field"
             )
+
+    def _are_records(self, steps: Steps) -> bool:
+        """Whether whatever was read was parsed, whole, as JSON and as UTF-8."""
+        stage = steps.result.runs["identification"].stages[0]
+        return not stage.rows_failed and not stage.unread
 
     def _say_where(self, steps: Steps, tasks: list[FileGroupTask], index: Index | None) -> None:
         """Write which ids the rows of which files have."""
