@@ -10,6 +10,8 @@ import pytest
 
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
+from nemo_curator.backends.ray_data import RayDataExecutor
+from nemo_curator.backends.xenna import XennaExecutor
 from nemo_curator.errors import ConfigError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.deduplication.clusters import explain
@@ -419,7 +421,8 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, many):
 
 
 @pytest.mark.ray
-def test_ray_actors_find_the_same(ray_cluster, tmp_path, many):
+@pytest.mark.parametrize("executor", [RayDataExecutor, RayActorPoolExecutor, XennaExecutor])
+def test_the_result_is_the_same_on_ray(ray_cluster, tmp_path, many, executor):
     folder, removed = many
-    run(folder, tmp_path / "out", RayActorPoolExecutor(), input_blocksize=20_000, total_nparts=2)
+    run(folder, tmp_path / "out", executor(), input_blocksize=20_000, total_nparts=2)
     assert clusters_of(tmp_path / "out") == removed

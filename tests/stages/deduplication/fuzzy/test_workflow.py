@@ -7,6 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
+from nemo_curator.backends.ray_data import RayDataExecutor
+from nemo_curator.backends.xenna import XennaExecutor
 from nemo_curator.errors import RunFailedError
 from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow, verified
 from nemo_curator.stages.deduplication.fuzzy.blocks import FOR_A_BYTE
@@ -297,14 +300,13 @@ def test_short_windows_without_verification_warn():
 
 
 @pytest.mark.ray
-def test_the_result_is_the_same_on_ray(folder, tmp_path, ray_cluster):
-    from nemo_curator.backends.ray_data import RayDataExecutor
-
+@pytest.mark.parametrize("executor", [RayDataExecutor, RayActorPoolExecutor, XennaExecutor])
+def test_the_result_is_the_same_on_ray(folder, tmp_path, ray_cluster, executor):
     dedup(folder, tmp_path / "one")
     workflow = FuzzyDeduplicationWorkflow(
         str(tmp_path / "cache"), str(tmp_path / "other"), str(folder), "jsonl", input_blocksize=4000
     )
-    workflow.run(executor=RayDataExecutor())
+    workflow.run(executor=executor())
     assert clusters(tmp_path / "one") == clusters(tmp_path / "other")
 
 
