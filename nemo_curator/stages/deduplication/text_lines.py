@@ -57,7 +57,8 @@ class TextLineReader(JsonlReaderStage):
     ) -> list[Columns]:
         if self._wanted is not None and numbers is not None:
             return self._parse_wanted(lines, where, numbers, self._wanted)
-        if (texts := self._texts(lines, count)) is None:
+        texts = self._texts(lines, count) if numbers is None or numbers.has(count) else None
+        if texts is None:
             return super()._parse(lines, count, where, numbers)
         counts.seen(count, len(lines))
         return [self._columns(texts, None if numbers is None else numbers.take(count))]

@@ -1,5 +1,6 @@
 import gzip
 import json
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_curator.backends.local import LocalExecutor
-from nemo_curator.errors import ContractError, InputError
+from nemo_curator.errors import ContractError, InputError, RunFailedError
+from nemo_curator.stages.deduplication.exact.hash_documents import HashDocuments
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR
 from nemo_curator.stages.deduplication.steps import InputFiles, Steps
-from nemo_curator.stages.text.io.reader.row_numbers import count_lines
+from nemo_curator.stages.deduplication.text_lines import TextLineReader
+from nemo_curator.stages.text.io.reader.row_numbers import count_lines, find_lines
 from nemo_curator.tasks import FileGroupTask
 
 ID = CURATOR_DEDUP_ID_STR
@@ -138,3 +141,33 @@ def test_what_is_not_there_is_said_before_anything_is_read(lines):
     steps = here()
     with pytest.raises(InputError, match=r"none of \['txt', '_curator_dedup_id'\]|none of \['txt'\]"):
         steps.run("read", [files.reader(["txt"])], steps.number_rows(files))
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_records_that_came_after_they_were_counted_are_named(tmp_path, hashes):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "{number}"}}\n' for number in range(3)))
+    files = InputFiles(str(path), "jsonl")
+    reader = files.reader(["text"])
+    stage = (
+        HashDocuments(reader, "text", CURATOR_DEDUP_ID_STR) if hashes else TextLineReader(["text"], _row_numbers=True)
+    )
+    with here() as steps:
+        tasks = steps.number_rows(files)
+        with path.open("a") as file:
+            file.write('{"text": "late"}\n')
+        with pytest.raises(RunFailedError, match=r"more records than were counted.*a\.jsonl:4"):
+            steps.run("read", [stage], tasks)
+    account = steps.result.runs["read"].stages[0]
+    assert (account.rows_in, account.rows_out, account.rows_failed) == (4, 3, 1)
+
+
+@given(st.lists(st.integers(0, 6000), max_size=30), st.booleans(), st.binary(max_size=3))
+def test_lines_are_found_however_long_they_are(lengths, has_end, blank):
+    parts = [b"x" * length if length else blank.replace(b"\n", b" ") for length in lengths]
+    data = b"\n".join(parts) + b"\n" * (has_end and bool(parts))
+    starts, is_record = find_lines(data)
+    found = data.split(b"\n")[: -1 if data.endswith(b"\n") or not data else None]
+    edges = [*starts, len(data)]
+    assert [data[one:other].rstrip(b"\n") for one, other in pairwise(edges)] == found
+    assert is_record.tolist() == [bool(line.strip()) for line in found]

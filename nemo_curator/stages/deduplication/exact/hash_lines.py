@@ -40,7 +40,8 @@ class TextHashReader(JsonlReaderStage):
     def _parse(
         self, lines: bytes, count: int, where: Callable[[int, int], str], numbers: RowNumbers | None
     ) -> list[Columns]:
-        hashes = self._hashes(lines, count)
+        has_numbers = numbers is not None and numbers.has(count)
+        hashes = self._hashes(lines, count) if has_numbers else None
         if hashes is None or numbers is None:
             parts = [part.tables()[0] for part in super()._parse(lines, count, where, numbers)]
             return [_columns(self._hash_batch(DocumentBatch.from_arrow(part))) for part in parts]

@@ -40,9 +40,13 @@ class RowNumbers:
             problem = f"{self.source} holds fewer records than were counted: it has changed; run again"
             counts.cut_short(InputError(problem), source=self.source)
 
+    def has(self, rows: int) -> bool:
+        """Whether so many are left."""
+        return self.next + rows <= self.stop
+
     def take(self, rows: int) -> range:
         """The numbers of the next records, those included that nobody can read."""
-        if self.next + rows > self.stop:
+        if not self.has(rows):
             raise InputError(f"{self.source} holds more records than were counted: it has changed; run again")
         first, self.next = self.next, self.next + rows
         return range(first, self.next)
