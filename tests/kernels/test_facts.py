@@ -1,5 +1,7 @@
 """What kernels count in bytes is what their plain Python counts in the text."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 import regex
@@ -50,11 +52,12 @@ def test_it_does_not_matter_where_in_a_block_something_stands(name, text):
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_knows_every_character(name):
     kernel, row_wise, more = KERNELS[name]
-    found = [f"a{char} b{char}\n{char}c\n" for char in CHARACTERS]
+    chars = [char for char in CHARACTERS if ord(char) % 64 == 0 or unicodedata.category(char) not in ("Cn", "Co")]
+    found = [f"a{char} b{char}\n{char}c\n" for char in chars]
     more = tuple(min(each, 2) if isinstance(each, int) else each for each in more)
     wrong = [
         char
-        for char, ours, wanted in zip(CHARACTERS, counted(kernel, found, more), defined(row_wise, found, more))
+        for char, ours, wanted in zip(chars, counted(kernel, found, more), defined(row_wise, found, more))
         if ours != wanted
     ]
     assert wrong == []
