@@ -1,5 +1,6 @@
 """Stages that download files and make documents of them."""
 
+from nemo_curator.stages.text.download.arxiv import ArxivDownloadExtractStage
 from nemo_curator.stages.text.download.base import (
     DocumentDownloader,
     DocumentDownloadExtractStage,
@@ -10,6 +11,7 @@ from nemo_curator.stages.text.download.base import (
 )
 
 __all__ = [
+    "ArxivDownloadExtractStage",
     "DocumentDownloadExtractStage",
     "DocumentDownloader",
     "DocumentExtractor",
