@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 TEX_BYTES = 2**26
 """The most LaTeX that a paper may have; a paper with more is a failure."""
+FILE_BYTES = 2**12
+"""What a file counts besides its bytes, so that empty files have an end, too."""
 PAPER_BYTES = 2**31
 """The most that a paper may take when it is unpacked, with its figures."""
 
@@ -131,19 +133,26 @@ def _tex_files(place: str, name: str, data: bytes) -> Iterator[tuple[str, str]]:
 
 def _of_tar(place: str, chunks: Iterator[bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    passed_by: list[InputError] = []
+    passed_by: InputError | None = None
     size = 0
-    for filename, data in members_of(chunks, place, skipped=passed_by.append, max_bytes=TEX_BYTES):
+
+    def pass_by(error: InputError) -> None:
+        nonlocal passed_by
+        passed_by = passed_by or error  # one says enough
+
+    for filename, data in members_of(chunks, place, skipped=pass_by, max_bytes=TEX_BYTES):
         path = PurePosixPath(filename)
+        if path.name.startswith("._"):  # what macOS keeps beside a file
+            continue
         if path.suffix.lower() in _SUFFIXES or (not path.suffix and b"\\document" in data):
-            size += len(data)
+            size += len(data) + FILE_BYTES
             if size > TEX_BYTES:
                 raise InputError(f"{place}: more than {TEX_BYTES} bytes of LaTeX")
             found[str(path)] = data
-    for error in passed_by:
-        logger.warning("%s", error)
     if passed_by and not found:
-        raise passed_by[0]
+        raise passed_by
+    if passed_by:
+        logger.warning("%s; the paper is read without it", passed_by)
     return found
 
 

@@ -33,8 +33,8 @@ _INPUT = re.compile(
 )
 _CLASS = re.compile(r"\\document(?:class|style)(?![A-Za-z])")
 _STANDALONE = re.compile(r"\\documentclass\s*+(?:\[[^\[\]]*+\]\s*+)?\{(?:standalone|subfiles)\}")
-_BEGIN = re.compile(r"\\begin\s*+\{document\}")
-_END = re.compile(r"\\end\s*+\{document\}|\\bye(?![A-Za-z])|\\endinput(?![A-Za-z])")
+_BEGIN = re.compile(r"\\begin\s*+\{document\}|\\document(?![A-Za-z])")
+_END = re.compile(r"\\end\s*+\{document\}|\\(?:enddocument|bye|endinput)(?![A-Za-z])")
 _SECTION = re.compile(r"\\(?:part|chapter|(?:sub){0,2}section|(?:sub)?paragraph)(?![A-Za-z])\s*+\*?\s*+[\[{]")
 _ABSTRACT = re.compile(r"\\begin\s*+\{abstract\}|\\abstract(?![A-Za-z])")
 _BACK = re.compile(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 MOST_DEPTH = 20
 """How deep macros may be within what macros stand for."""
-GROWTH, LEAST_GROWTH = 4, 2**19
+GROWTH, LEAST_GROWTH = 4, 2**18
 """Macros of a paper may stand for so many times its length, and so many characters: then they stay as they are."""
 _CALL_CHARS = 32
 """What a use of a macro counts besides its characters, for it takes time."""
@@ -28,7 +28,7 @@ _OPTIONAL = re.compile(r"[ \t]*+\[([^\[\]{}]*+)\]")
 _SPACE = re.compile(r"[ \t]*+\n?[ \t]*+")
 _PARAMETER = re.compile(r"#([1-9])")
 _PROGRAM = re.compile(
-    r"\\[A-Za-z]*+@|\0|##|\\(?:expandafter|csname|[gex]?def|let|if[A-Za-z]*|else|fi|futurelet|catcode|loop|afterassignment"
+    r"\\[A-Za-z]++@|\\@[A-Za-z]|\0|##|\\(?:expandafter|csname|[gex]?def|let|if[A-Za-z]*|else|fi|futurelet|catcode|loop|afterassignment"
     r"|(?:new|renew|provide)command|newenvironment|input|include|verb)(?![A-Za-z])"
 )
 """Macros that compute, define or read are no abbreviations."""
@@ -79,7 +79,7 @@ class Macros:
         A macro stays as it is within itself, where its arguments are not complete, and once the text has grown too
         much.
         """
-        return "".join(self._pieces(text, frozenset(), 0))
+        return _glued(self._pieces(text, frozenset(), 0))
 
     def _define(self, found: _Definition) -> bool:
         """Take a definition for one that is inlined; say whether it is."""
@@ -114,19 +114,17 @@ class Macros:
                 continue
             yield text[at : match.start()]
             yield made
-            if _runs_together(made, text[call.end : call.end + 1]):
-                yield " "
             at = call.end
         yield text[at:]
 
     def _expanded(self, macro: Macro, name: str, values: list[str], active: frozenset[str], depth: int) -> str | None:
         """What a call stands for; None once the text has grown too much."""
-        values = ["".join(self._pieces(value, active, depth + 1)) for value in values]
+        values = [_glued(self._pieces(value, active, depth + 1)) for value in values]
         parts = _PARAMETER.split(macro.body)
         parts[1::2] = [values[int(number) - 1] for number in parts[1::2]]
         if not self._may_spend(sum(map(len, parts)) + _CALL_CHARS):
             return None
-        return "".join(self._pieces(_glued(parts), active | {name}, depth + 1))
+        return _glued(self._pieces(_glued(parts), active | {name}, depth + 1))
 
     def _call(self, macro: Macro, text: str, at: int, braces: _Braces) -> _Call | None:
         """The arguments that follow a macro; None if they are not there."""
@@ -208,18 +206,16 @@ def _definition(text: str, command: re.Match[str], braces: _Braces) -> _Definiti
     return _Definition(name, Macro(form.replace("#", body), count, default) if is_sound else None, end, kind)
 
 
-def _runs_together(left: str, right: str) -> bool:
-    """Whether a command at the end of one text would take the letter behind it into its name."""
-    _, backslash, name = left[-64:].rpartition("\\")
-    is_command = backslash and name.isalpha() and name.isascii()
-    return bool(is_command and right[:1].isalpha() and right[:1].isascii())
-
-
-def _glued(parts: list[str]) -> str:
-    """Join texts so that none runs together with the next."""
+def _glued(parts: Iterable[str]) -> str:
+    """Join texts, with a space where a command would take the letter behind it into its name."""
     made: list[str] = []
     for part in filter(None, parts):
-        if made and _runs_together(made[-1], part):
+        if made and part[0].isalpha() and part[0].isascii() and _ends_with_command(made[-1]):
             made.append(" ")
         made.append(part)
     return "".join(made)
+
+
+def _ends_with_command(text: str) -> bool:
+    _, backslash, name = text[-64:].rpartition("\\")
+    return bool(backslash) and name.isalpha() and name.isascii()

@@ -41,7 +41,7 @@ def run(folder, papers, **settings):
     """Run the stage over an archive; return its rows (None if the run fails), and the account of its last stage."""
     source = folder / "src"
     source.mkdir()
-    (source / "arXiv_src_2101_001.tar").write_bytes(tar(papers))
+    (source / "arXiv_src_2101_001.tar").write_bytes(papers if isinstance(papers, bytes) else tar(papers))
     stage = ArxivDownloadExtractStage(str(folder / "raw"), url_prefix=str(source), **settings)
     pipeline = Pipeline("arxiv", stages=[stage])
     try:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import tarfile
 import tracemalloc
 
@@ -48,7 +49,13 @@ def test_a_paper_is_one_file_or_an_archive_in_folders(tmp_path):
     papers = {
         "9901/hep-th9901001.gz": paper(GOOD),
         "9901/hep-th9901002.gz": paper(
-            {"./main.tex": GOOD, "sections/A.TEX": "a", "fig.png": b"\x89PNG", "refs.bbl": "\\bibitem{x}"}
+            {
+                "./main.tex": GOOD,
+                "sections/A.TEX": "a",
+                "fig.png": b"\x89PNG",
+                "b.bbl": "\\bibitem{x}",
+                "._main.tex": b"\0",
+            }
         ),
         "9901/hep-th9901003.gz": paper({"ms": GOOD, "README": "see ms"}),
         "9901/hep-th9901004": tar({"main.tex": GOOD}),
@@ -153,9 +160,29 @@ def test_bombs_are_passed_by_in_little_memory(tmp_path, monkeypatch, is_archive)
 
 
 def test_a_paper_of_too_much_latex_is_set_aside(tmp_path, monkeypatch):
-    monkeypatch.setattr(iterator, "TEX_BYTES", 1000)
-    with pytest.raises(InputError, match="more than 1000 bytes of LaTeX"):
-        records(tmp_path, {"2101.00001.gz": paper({"a.tex": "a" * 600, "b.tex": "b" * 600})})
+    monkeypatch.setattr(iterator, "TEX_BYTES", 2**15)
+    with pytest.raises(InputError, match=f"more than {2**15} bytes of LaTeX"):
+        records(tmp_path, {"2101.00001.gz": paper({"a.tex": "a" * 2**14, "b.tex": "b" * 2**14})})
+
+
+def test_files_without_end_are_too_much_latex(tmp_path, monkeypatch):
+    monkeypatch.setattr(iterator, "TEX_BYTES", 2**20)
+    with pytest.raises(InputError, match="bytes of LaTeX"):
+        records(tmp_path, {"2101.00001.gz": paper({f"{number}.tex": b"" for number in range(300)})})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_wherever_bytes_are_damaged_every_record_is_accounted_for(tmp_path, seed):
+    chance = random.Random(seed)
+    papers = {f"2101.0000{number}.gz": paper({"main.tex": GOOD * 20, "b.tex": "b"}) for number in range(4)}
+    data = bytearray(tar(papers))
+    for _ in range(3):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    _, count = run(tmp_path, bytes(data))
+    assert count.imbalance == 0
+    assert count.rows_in <= 5
+    assert count.rows_out + count.rows_failed + count.rows_dropped == count.rows_in
+    assert count.failed.keys() <= {"InputError"}
 
 
 @pytest.mark.parametrize(
