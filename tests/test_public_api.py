@@ -82,7 +82,14 @@ nemo_curator.stages.text.deduplication.removal_workflow TextDuplicatesRemovalWor
 nemo_curator.stages.text.deduplication.substrings SubstringDeduplicationWorkflow
 nemo_curator.stages.text.deduplication.substrings.workflow SubstringDeduplicationWorkflow
 nemo_curator.stages.text.download DocumentDownloadExtractStage DocumentDownloader DocumentExtractor DocumentIterator
-nemo_curator.stages.text.download URLGenerator WikipediaDownloadExtractStage
+nemo_curator.stages.text.download URLGenerator WikipediaDownloadExtractStage ArxivDownloadExtractStage
+nemo_curator.stages.text.download.arxiv ArxivDownloadExtractStage ArxivDownloader ArxivExtractor ArxivIterator
+nemo_curator.stages.text.download.arxiv ArxivUrlGenerator
+nemo_curator.stages.text.download.arxiv.download ArxivDownloader
+nemo_curator.stages.text.download.arxiv.extract ArxivExtractor
+nemo_curator.stages.text.download.arxiv.iterator ArxivIterator
+nemo_curator.stages.text.download.arxiv.stage ArxivDownloadExtractStage
+nemo_curator.stages.text.download.arxiv.url_generation ArxivUrlGenerator
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
 nemo_curator.stages.text.download.wikipedia WikipediaDownloadExtractStage WikipediaDownloader WikipediaExtractor

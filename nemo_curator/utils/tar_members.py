@@ -45,7 +45,17 @@ def tar_members(
     method = short or compression_of(path)
     with open_bytes(path, storage_options) as file:
         chunks = decompressed(file, method, path) if method else iter(lambda: file.read(_CHUNK_BYTES), b"")
-        yield from _Archive(path, _Stream(chunks), skipped, max_bytes).members()
+        yield from members_of(chunks, path, skipped=skipped, max_bytes=max_bytes)
+
+
+def members_of(
+    chunks: Iterator[bytes], name: str, *, skipped: Callable[[InputError], None], max_bytes: int = MEMBER_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each regular member of an archive that comes as chunks of its bytes, uncompressed.
+
+    `name` is what errors call the archive; the rest is as in `tar_members`.
+    """
+    yield from _Archive(name, _Stream(chunks), skipped, max_bytes).members()
 
 
 @dataclass

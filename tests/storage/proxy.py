@@ -106,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("x-amz-request-payer") == "requester":
+            self.proxy.counts["requester pays"] += 1
         kind = self.proxy.choose(self.command, self.path, self.headers.get("Authorization", ""))
         if kind == "drop":
             self.close_connection = True

@@ -1,5 +1,6 @@
 """Stages that download files and make documents of them."""
 
+from nemo_curator.stages.text.download.arxiv import ArxivDownloadExtractStage
 from nemo_curator.stages.text.download.base import (
     DocumentDownloader,
     DocumentDownloadExtractStage,
@@ -11,6 +12,7 @@ from nemo_curator.stages.text.download.base import (
 from nemo_curator.stages.text.download.wikipedia import WikipediaDownloadExtractStage
 
 __all__ = [
+    "ArxivDownloadExtractStage",
     "DocumentDownloadExtractStage",
     "DocumentDownloader",
     "DocumentExtractor",
