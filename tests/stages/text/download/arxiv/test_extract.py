@@ -260,6 +260,7 @@ class TestMacros:
             ("\\newcommand{\\x}[1]{\\y{#1}}\\newcommand{\\y}[1]{[#1]}", "\\x{a}", "[a]"),
             ("\\def\\x{\\%}", "5\\x", "5\\%"),
             ("\\def\\x{e.g.\\@}", "\\x a", "e.g.\\@ a"),
+            ("\\def\\x{\\iff}", "a\\x b", "a\\iff b"),
             ("\\def\\x{R}", "$a\\in\\x$ \\\\\\x", "$a\\in R$ \\\\R"),
             ("\\def\\x{\\alpha}\\def\\y{b}", "\\x\\y", "\\alpha b"),
             ("\\newcommand{\\x}[1]{}", "a\\x{gone}b", "ab"),
