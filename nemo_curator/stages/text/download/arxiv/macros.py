@@ -143,6 +143,8 @@ class Macros:
 
     def _call(self, macro: Macro, text: str, at: int, braces: _Braces) -> _Call | None:
         """The arguments that follow a macro; None if they are not there."""
+        if not macro.arguments:
+            return _Call([], at)
         values: list[str] = []
         if macro.default is not None:
             optional = _OPTIONAL.match(text, at)
