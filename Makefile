@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/startup.py --ray
 	$(BIN)/python benchmarks/object_storage.py
+	$(BIN)/python benchmarks/arxiv.py
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs

@@ -8,7 +8,6 @@ from typing import Any
 
 from nemo_curator.stages.text.download.arxiv.url_generation import ARXIV_URL, storage_options
 from nemo_curator.stages.text.download.base import DocumentDownloader, DownloadError, download_file
-from nemo_curator.utils.storage import ask, locate, open_bytes
 
 _CHUNK_BYTES = 2**22
 
@@ -34,6 +33,8 @@ class ArxivDownloader(DocumentDownloader):
 
 def _copy(url: str, path: Path) -> None:
     """Copy what is missing. Which version of the object a partial file is of stands beside it."""
+    from nemo_curator.utils.storage import open_bytes
+
     note = path.with_name(f"{path.name}.etag")
     size, version = _stat(url)
     is_same = path.exists() and note.exists() and note.read_text() == version and path.stat().st_size <= size
@@ -51,6 +52,8 @@ def _copy(url: str, path: Path) -> None:
 
 
 def _stat(url: str) -> tuple[int, str]:
+    from nemo_curator.utils.storage import ask, locate
+
     fs, place = locate(url, storage_options(url))
     fs.invalidate_cache(fs._parent(place))
     info: dict[str, Any] = ask(fs, "info", place)

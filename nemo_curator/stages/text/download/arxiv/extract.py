@@ -51,7 +51,7 @@ class ArxivExtractor(DocumentExtractor):
             texts = [main_part(macros.inline(files[name])) for name in with_sections(files)]
         text = verbatim.restore("\n".join(filter(None, texts)))
         if not text:
-            self.drop_reason = "no_text" if files else "withdrawn"
+            self.drop_reason = "withdrawn" if content and not files else "no_text"
             return None
         return {"text": text, **({"id": record["id"]} if "id" in record else {})}
 

@@ -14,7 +14,6 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger.counts import dropped, failed, seen
 from nemo_curator.stages.text.download.base import DocumentIterator
 from nemo_curator.utils.decompression import decompressed
-from nemo_curator.utils.tar_members import members_of, tar_members
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +63,8 @@ class ArxivIterator(DocumentIterator):
     extract_tmp_dir: str | None = None
 
     def iterate(self, file_path: str) -> Iterator[dict[str, Any]]:
+        from nemo_curator.utils.tar_members import tar_members
+
         def set_aside(error: InputError) -> None:
             seen(1)
             failed(error, source=file_path)
@@ -132,6 +133,8 @@ def _tex_files(place: str, name: str, data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _of_tar(place: str, chunks: Iterator[bytes]) -> dict[str, bytes]:
+    from nemo_curator.utils.tar_members import members_of
+
     found: dict[str, bytes] = {}
     passed_by: InputError | None = None
     size = 0

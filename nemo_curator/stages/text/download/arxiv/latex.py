@@ -18,7 +18,7 @@ _MARK = re.compile(
     rf"\\begin\s*+\{{(?P<environment>{_VERBATIM})\}}"
     rf"|\\(?P<inline>verb|lstinline)(?![A-Za-z])\*?(?:\[[^\[\]\n]*+\])?(?P<delimiter>[!-)+-/:-@\[-`{{|~])"
     r"|\\(?:url|href|path|nolinkurl)\s*+\{[^{}\n]*+\}"
-    r"|\\(?:[A-Za-z]++|.)"
+    r"|\\[^A-Za-z]"
     r"|(?P<comment>%)",
     re.DOTALL,
 )

@@ -28,8 +28,9 @@ _OPTIONAL = re.compile(r"[ \t]*+\[([^\[\]{}]*+)\]")
 _SPACE = re.compile(r"[ \t]*+\n?[ \t]*+")
 _PARAMETER = re.compile(r"#([1-9])")
 _PROGRAM = re.compile(
-    r"\\[A-Za-z]++@|\\@[A-Za-z]|\0|##|\\(?:expandafter|csname|[gex]?def|let|if[A-Za-z]*|else|fi|futurelet|catcode|loop|afterassignment"
-    r"|(?:new|renew|provide)command|newenvironment|input|include|verb)(?![A-Za-z])"
+    r"\\[A-Za-z]++@|\\@[A-Za-z]|\0|##"
+    r"|\\(?:if(?!f(?![A-Za-z]))[A-Za-z]*+|else|fi|loop|expandafter|afterassignment|csname|catcode|let|futurelet)(?![A-Za-z])"
+    r"|\\(?:[gex]?def|(?:new|renew|provide)command|newenvironment|input|include|verb)(?![A-Za-z])"
 )
 """Macros that compute, define or read are no abbreviations."""
 _STRUCTURE = {"part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph", "abstract"}
@@ -63,10 +64,13 @@ class Macros:
 
     def __init__(self, chars: int):
         self._table: dict[str, Macro] = {}
+        self._expansions: dict[str, str] = {}  # of macros without arguments, as long as none is defined anew
         self._budget = GROWTH * chars + LEAST_GROWTH
 
     def collect(self, text: str) -> None:
         """Learn the macros that a text defines; the last definition of a name holds."""
+        if not any(f"\\{command}" in text for command in _DEFINING):
+            return
         braces, at = _Braces(text), 0
         for match in _COMMAND.finditer(text):
             if match.start() >= at and match[1] in _DEFINING and (found := _definition(text, match, braces)):
@@ -89,45 +93,58 @@ class Macros:
             return False
         if macro is None or "@" in name or name in _STRUCTURE or _PROGRAM.search(macro.body + (macro.default or "")):
             self._table.pop(name, None)
+            self._expansions.clear()
             return False
-        self._table[name] = macro
+        if self._table.get(name) != macro:
+            self._table[name] = macro
+            self._expansions.clear()
         return True
 
     def _pieces(self, text: str, active: frozenset[str], depth: int) -> Iterator[str]:
         """Yield the text, with macros replaced but those in `active`."""
         braces = _Braces(text)
-        at = untouched = 0
-        for match in _COMMAND.finditer(text):
-            if match.start() < max(at, untouched):
+        at = passed = 0
+        for match in _COMMAND.finditer(text) if "\\" in text else ():
+            start, name = match.start(), match[1]
+            if start < passed:
                 continue
-            if match[1] in _DEFINING:
+            if name in _DEFINING:
                 if found := _definition(text, match, braces):
-                    untouched = found.end
+                    passed = found.end
                     if self._define(found):
-                        yield text[at : match.start()]
-                        at = found.end
+                        yield text[at:start]
+                        at = passed
                 continue
-            macro = None if match[1] in active or depth >= MOST_DEPTH else self._table.get(match[1])
-            if macro is None or (call := self._call(macro, text, match.end(), braces)) is None:
+            macro = self._table.get(name)
+            if macro is None or name in active or depth >= MOST_DEPTH:
                 continue
-            if (made := self._expanded(macro, match[1], call.values, active, depth)) is None:
+            call = self._call(macro, text, match.end(), braces)
+            if call is None or (made := self._expanded(macro, name, call.values, active, depth)) is None:
                 continue
-            yield text[at : match.start()]
+            yield text[at:start]
             yield made
-            at = call.end
+            at = passed = call.end
         yield text[at:]
 
     def _expanded(self, macro: Macro, name: str, values: list[str], active: frozenset[str], depth: int) -> str | None:
         """What a call stands for; None once the text has grown too much."""
+        known = None if active or values else self._expansions.get(name)
+        if known is not None:
+            return known if self._may_spend(len(known) + _CALL_CHARS) else None
         values = [_glued(self._pieces(value, active, depth + 1)) for value in values]
         parts = _PARAMETER.split(macro.body)
         parts[1::2] = [values[int(number) - 1] for number in parts[1::2]]
         if not self._may_spend(sum(map(len, parts)) + _CALL_CHARS):
             return None
-        return _glued(self._pieces(_glued(parts), active | {name}, depth + 1))
+        made = _glued(self._pieces(_glued(parts), active | {name}, depth + 1))
+        if depth == 0 and not values:
+            self._expansions[name] = made
+        return made
 
     def _call(self, macro: Macro, text: str, at: int, braces: _Braces) -> _Call | None:
         """The arguments that follow a macro; None if they are not there."""
+        if not macro.arguments:
+            return _Call([], at)
         values: list[str] = []
         if macro.default is not None:
             optional = _OPTIONAL.match(text, at)

@@ -8,7 +8,6 @@ from typing import Any
 from nemo_curator.errors import InputError, need
 from nemo_curator.stages.text.download.base import URLGenerator
 from nemo_curator.utils.client_utils import is_remote_url
-from nemo_curator.utils.storage import ask, locate
 
 ARXIV_URL = "s3://arxiv/src/"
 """Sources of all papers, about 500 MB an archive; who downloads pays for the transfer."""
@@ -25,6 +24,8 @@ class ArxivUrlGenerator(URLGenerator):
     url_prefix: str = ARXIV_URL
 
     def generate_urls(self) -> list[str]:
+        from nemo_curator.utils.storage import ask, locate
+
         fs, place = locate(self.url_prefix, storage_options(self.url_prefix))
         fs.invalidate_cache(place)
         try:

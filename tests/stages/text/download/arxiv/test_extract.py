@@ -55,6 +55,13 @@ def test_the_row_has_the_identifier():
     }
 
 
+@pytest.mark.parametrize(("content", "reason"), [([], "no_text"), ([""], "no_text"), (["%auto-ignore x"], "withdrawn")])
+def test_a_record_of_which_nothing_is_left_says_why(content, reason):
+    extractor = ArxivExtractor()
+    assert extractor.extract({"content": content}) is None
+    assert extractor.drop_reason == reason
+
+
 def test_records_without_names_of_files_are_joined_as_they_come():
     content = ["\\newcommand{\\x}{X}", "\\section{A} \\x", "no section", "\\section{B} b"]
     assert ArxivExtractor().extract({"content": content}) == {"text": "\\section{A} X\n\\section{B} b"}
@@ -260,6 +267,7 @@ class TestMacros:
             ("\\newcommand{\\x}[1]{\\y{#1}}\\newcommand{\\y}[1]{[#1]}", "\\x{a}", "[a]"),
             ("\\def\\x{\\%}", "5\\x", "5\\%"),
             ("\\def\\x{e.g.\\@}", "\\x a", "e.g.\\@ a"),
+            ("\\def\\x{\\iff}", "a\\x b", "a\\iff b"),
             ("\\def\\x{R}", "$a\\in\\x$ \\\\\\x", "$a\\in R$ \\\\R"),
             ("\\def\\x{\\alpha}\\def\\y{b}", "\\x\\y", "\\alpha b"),
             ("\\newcommand{\\x}[1]{}", "a\\x{gone}b", "ab"),
