@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,13 +21,9 @@ KINDS = {b"warcinfo", b"response", b"resource", b"request", b"metadata", b"revis
 _ARC_LINE = rb"[A-Za-z][\w+.-]*:[^\r\n]* [^ \r\n]+ \d{14} [^ \r\n]+ \d+\r?\n"
 _WARC_LINE = rb"WARC/\d\.\d+\r?\n"
 _FIRST_LINE = re.compile(_WARC_LINE + b"|" + _ARC_LINE)
-_NEXT_LINE = {
-    True: re.compile(rb"(?<=\n)" + _ARC_LINE),
-    False: re.compile(rb"(?<=\n)" + _WARC_LINE),
-    None: re.compile(rb"(?<=\n)(?:" + _WARC_LINE + b"|" + _ARC_LINE + b")"),
-}
-"""By whether the archive is an ARC, as far as that is known."""
-_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|\x28\xb5\x2f\xfd|(?<=\n)(?:" + _WARC_LINE + b"|" + _ARC_LINE + b")")
+_NEXT_LINE = re.compile(_WARC_LINE + rb"|(?<=\n)" + _ARC_LINE)
+_NEXT_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|\x28\xb5\x2f\xfd|" + _NEXT_LINE.pattern)
+GAP = b"\r\n\r\n"
 _BLANK = re.compile(rb"[\r\n]*")
 _FIELD = re.compile(rb"\n([^:\n]+):([^\n]*)")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -77,11 +73,15 @@ def read_archive(
                 start = window.start + 1
             else:
                 given = found.total()
-                yield from _read_window(window, kind, found)
-                if window.error is None:
+                damaged = yield from _read_window(window, kind, found)
+                if damaged is None:
                     continue
-                # with its end damaged, a member may have been decoded together with what follows it
-                start = max(window.start + 1, archive.place - PIECE if found.total() > given + 1 else 0)
+                start = window.start + 1
+                if window.is_plain:
+                    start += damaged
+                elif found.total() > given + 1:
+                    # with its end damaged, a member may have been decoded together with what follows it
+                    start = max(start, archive.place - PIECE)
             if not _find_member(archive, start):
                 return
 
@@ -109,23 +109,24 @@ def fields(head: bytes) -> dict[bytes, bytes]:
     return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(head))}
 
 
-def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Iterator[Record | Damage]:
-    is_arc: bool | None = None
+def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generator[Record | Damage, None, int | None]:
+    """Yield the records of a member and return None, or the place in it of damage that ends it."""
     is_reported = False
     number = 0
     while _skip_blank(window):
         place = window.place
         try:
             head = _head(window)
-            is_arc = head.is_arc
             wanted = head.kind == kind and head.length <= MOST_BLOCK
             block = _block(window, head.length) if wanted else _passed(window, head.length)
-            _check_end(window, is_arc)
+            _check_end(window, head.is_arc, block)
         except DamagedRecordError as problem:
             is_reported = window.error is not None
             yield _damage(window, place, window.error or str(problem))
+            if window.is_plain:
+                return place
             window.go(place + 1)
-            if not _find_next(window, is_arc):
+            if not _find_next(window):
                 break
             continue
         number += 1
@@ -138,6 +139,7 @@ def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Iterator
             yield _damage(window, place, f"the record has {head.length} bytes; at most {MOST_BLOCK} are read")
     if window.error is not None and not is_reported:
         yield _damage(window, window.place, window.error)
+    return None if window.error is None else window.place
 
 
 def _damage(window: Window, place: int, reason: str) -> Damage:
@@ -162,7 +164,7 @@ def _head(window: Window) -> _Head:
         text = _in_words_of_warc(line[0])
         window.pos = line.end()
     else:
-        gap = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
+        gap = GAP if line[0].endswith(b"\r\n") else b"\n\n"
         text = _until(gap, window)
         window.pos += len(text) + len(gap)
     kind, length = _field(text, b"WARC-Type"), _field(text, b"Content-Length")
@@ -223,13 +225,18 @@ def _cut(found: int, wanted: int) -> DamagedRecordError:
     return DamagedRecordError(f"the record ends after {found} of {wanted} bytes")
 
 
-def _check_end(window: Window, is_arc: bool) -> None:
+def _check_end(window: Window, is_arc: bool, block: bytes) -> None:
     """Go on to where the next record should begin; without a gap before it, the length was not that of this one."""
-    window.fill(4)
-    gap = b"\n" if is_arc else b"\r\n\r\n"
+    window.fill(len(GAP))
+    gap = b"\n" if is_arc else GAP
     if window.data.startswith(gap, window.pos):
         window.pos += len(gap)
-    elif _skip_blank(window) and not _begins_record(window):
+        return
+    place = window.place
+    is_followed = _skip_blank(window)
+    blank = window.place - place
+    is_cut = 0 < blank < len(GAP) and block.endswith(GAP[:-blank])  # the rest of the gap is in the block
+    if is_cut or (is_followed and not _begins_record(window)):
         raise DamagedRecordError("the record does not end after as many bytes as it announces")
 
 
@@ -251,11 +258,11 @@ def _begins_record(window: Window) -> bool:
     return _FIRST_LINE.match(window.data, window.pos) is not None
 
 
-def _find_next(window: Window, is_arc: bool | None) -> bool:
+def _find_next(window: Window) -> bool:
     """Go to the next line that begins a record; return whether there is one."""
     while True:
         window.fill(PIECE)
-        line = _NEXT_LINE[is_arc].search(window.data, window.pos)
+        line = _NEXT_LINE.search(window.data, window.pos)
         if line is not None:
             window.pos = line.start()
             return True
@@ -269,7 +276,7 @@ def _find_member(archive: Archive, start: int) -> bool:
     while True:
         archive.go(start)
         data = archive.read_all(BUFFER)
-        member = _MEMBER.search(data)
+        member = _NEXT_MEMBER.search(data)
         if member is None:
             if len(data) < BUFFER:
                 return False
