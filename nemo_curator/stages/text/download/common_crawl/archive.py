@@ -121,7 +121,7 @@ def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generato
             block = _block(window, head.length) if wanted else _passed(window, head.length)
             _check_end(window, head.is_arc, block)
         except DamagedRecordError as problem:
-            is_reported = window.error is not None
+            is_reported = True
             yield _damage(window, place, window.error or str(problem))
             if window.is_plain:
                 return place
@@ -129,6 +129,7 @@ def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generato
             if not _find_next(window):
                 break
             continue
+        is_reported = False
         number += 1
         if number == 1 and window.error is not None and not window.fill(1):
             break  # the member holds nothing but this record, so that the damage is in it
