@@ -121,8 +121,9 @@ def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generato
             block = _block(window, head.length) if wanted else _passed(window, head.length)
             _check_end(window, head.is_arc, block)
         except DamagedRecordError as problem:
+            if window.error is None or not is_reported:  # what damaged data decode to may look like many records
+                yield _damage(window, place, window.error or str(problem))
             is_reported = True
-            yield _damage(window, place, window.error or str(problem))
             if window.is_plain:
                 return place
             window.go(place + 1)
