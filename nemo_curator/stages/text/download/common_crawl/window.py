@@ -88,6 +88,8 @@ class Archive:
 
     def peek(self) -> bytes:
         """The next four bytes."""
+        if len(self._data) - self._pos >= 4:
+            return bytes(self._data[self._pos : self._pos + 4])
         place = self.place
         magic = self.read_all(4)
         self.go(place)
