@@ -25,7 +25,6 @@ _NEXT_LINE = re.compile(_WARC_LINE + rb"|(?<=\n)" + _ARC_LINE)
 _NEXT_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|\x28\xb5\x2f\xfd|" + _NEXT_LINE.pattern)
 GAP = b"\r\n\r\n"
 _BLANK = re.compile(rb"[\r\n]*")
-_FIELD = re.compile(rb"\n([^:\n]+):([^\n]*)")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 
 
@@ -33,14 +32,34 @@ class DamagedRecordError(InputError):
     """A record of an archive is not as the format says."""
 
 
+class Fields:
+    """The fields of a header. Of several with one name the first counts."""
+
+    __slots__ = ("_names", "_text")
+
+    def __init__(self, head: bytes):
+        self._text = _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
+        self._names = self._text.lower()
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the value of a field, whose name is given in lower case."""
+        # a page needs few of its fields, so that to find these is faster than to read all
+        start = self._names.find(b"\n" + name + b":")
+        if start < 0:
+            return None
+        start += len(name) + 2
+        end = self._text.find(b"\n", start)
+        return self._text[start : end if end >= 0 else None].strip()
+
+
 @dataclass(slots=True)
 class Record:
-    """What one record holds: `headers` by their names in lower case, and the `block` that they announce.
+    """What one record holds: the fields of its header, and the `block` that they announce.
 
     `offset` is where the record begins in the file, or the compressed member that holds it.
     """
 
-    headers: dict[bytes, bytes]
+    fields: Fields
     block: bytes
     offset: int
 
@@ -102,13 +121,6 @@ def read_response(data: bytes) -> Record:
     return records[0]
 
 
-def fields(head: bytes) -> dict[bytes, bytes]:
-    """Read the lines of a header after the first. Names become lower case; the first of several wins."""
-    if b"\n " in head or b"\n\t" in head:
-        head = _FOLD.sub(b" ", head)
-    return {name.strip().lower(): value.strip() for name, value in reversed(_FIELD.findall(head))}
-
-
 def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generator[Record | Damage, None, int | None]:
     """Yield the records of a member and return None, or the place in it of damage that ends it."""
     is_reported = False
@@ -136,7 +148,7 @@ def _read_window(window: Window, kind: bytes, found: Counter[bytes]) -> Generato
             break  # the member holds nothing but this record, so that the damage is in it
         found[head.kind] += 1
         if wanted:
-            yield Record(fields(head.text), block, window.start + (place if window.is_plain else 0))
+            yield Record(head.fields, block, window.start + (place if window.is_plain else 0))
         elif head.kind == kind:
             yield _damage(window, place, f"the record has {head.length} bytes; at most {MOST_BLOCK} are read")
     if window.error is not None and not is_reported:
@@ -149,7 +161,7 @@ def _damage(window: Window, place: int, reason: str) -> Damage:
 
 
 class _Head(NamedTuple):
-    text: bytes
+    fields: Fields
     kind: bytes
     length: int
     is_arc: bool
@@ -169,12 +181,13 @@ def _head(window: Window) -> _Head:
         gap = GAP if line[0].endswith(b"\r\n") else b"\n\n"
         text = _until(gap, window)
         window.pos += len(text) + len(gap)
-    kind, length = _field(text, b"WARC-Type"), _field(text, b"Content-Length")
+    fields = Fields(text)
+    kind, length = fields.get(b"warc-type") or b"", fields.get(b"content-length") or b""
     if not length.isdigit():
         raise DamagedRecordError(f"Content-Length is {length.decode('latin-1')!r}; wanted a number of bytes")
     if kind not in KINDS:
         raise DamagedRecordError(f"WARC-Type is {kind.decode('latin-1')!r}; wanted one of the standard")
-    return _Head(text, kind, int(length), is_arc)
+    return _Head(fields, kind, int(length), is_arc)
 
 
 def _until(gap: bytes, window: Window) -> bytes:
@@ -185,15 +198,6 @@ def _until(gap: bytes, window: Window) -> bytes:
         if end < 0:
             raise DamagedRecordError("the header of the record has no end")
     return window.data[window.pos : end]
-
-
-def _field(head: bytes, name: bytes) -> bytes:
-    """Find one field, which is faster than to read all of them, if it is written as in the standard."""
-    start = head.find(b"\n" + name + b": ")
-    if start < 0:
-        return fields(head).get(name.lower(), b"")
-    end = head.find(b"\n", start + 1)
-    return head[start + len(name) + 3 : end if end >= 0 else None].strip()
 
 
 def _in_words_of_warc(line: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import zstandard
 
 from nemo_curator.errors import need
-from nemo_curator.stages.text.download.common_crawl.archive import MOST_BLOCK, DamagedRecordError, fields
+from nemo_curator.stages.text.download.common_crawl.archive import MOST_BLOCK, DamagedRecordError, Fields
 
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
@@ -32,15 +32,15 @@ def http_payload(block: bytes) -> tuple[bytes, str | None]:
         end, gap = bare, 2
     if end < 0:
         end = len(block)
-    headers = fields(block[:end])
+    fields = Fields(block[:end])
     body = block[end + gap :]
-    if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
+    if b"chunked" in (fields.get(b"transfer-encoding") or b"").lower():
         body = _joined(body)
-    for coding in reversed(headers.get(b"content-encoding", b"").lower().split(b",")):
+    for coding in reversed((fields.get(b"content-encoding") or b"").lower().split(b",")):
         decode = _CODINGS.get(coding.strip())
         if decode is not None and body:
             body = decode(body)
-    content_type = headers.get(b"content-type")
+    content_type = fields.get(b"content-type")
     return body, None if content_type is None else content_type.decode("latin-1")
 
 

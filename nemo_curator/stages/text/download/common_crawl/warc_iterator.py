@@ -86,7 +86,7 @@ def _page(record: Record) -> Row:
 
 
 def _text(record: Record) -> Row:
-    language = record.headers.get(b"warc-identified-content-language")
+    language = record.fields.get(b"warc-identified-content-language")
     try:
         text = record.block.decode()
     except UnicodeDecodeError as error:
@@ -101,7 +101,7 @@ def _text(record: Record) -> Row:
 
 
 def _url(record: Record) -> str:
-    url = record.headers.get(b"warc-target-uri")
+    url = record.fields.get(b"warc-target-uri")
     if not url:
         raise DamagedRecordError("the record has no WARC-Target-URI")
     # wget writes it in angle brackets
@@ -110,7 +110,7 @@ def _url(record: Record) -> str:
 
 def _warc_id(record: Record, source_id: str) -> str:
     """The id of the record; one that has none gets an id of its place, the same each time."""
-    given = record.headers.get(b"warc-record-id")
+    given = record.fields.get(b"warc-record-id")
     if not given:
         return str(uuid5(NAMESPACE_URL, f"{source_id}#{record.offset}"))
     return given.decode("latin-1").removeprefix("<").removesuffix(">").removeprefix("urn:uuid:")
