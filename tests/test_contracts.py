@@ -58,6 +58,12 @@ PARAMETERS = {
     "BucketsToEdgesStage": {"output_path": "folder"},
     "CollectParts": {"num_parts": 4},
     "CandidateTexts": {"labels_path": "labels.parquet"},
+    "CommonCrawlDownloadExtractStage": {
+        "start_snapshot": "2024-10",
+        "end_snapshot": "2024-18",
+        "download_dir": tempfile.mkdtemp(),
+        "html_extraction": "resiliparse",
+    },
     "ConnectedComponentsStage": {"output_path": "folder"},
     "CutBands": {"actor": LSHActor(2, 2)},
     "AssignClustersStage": {"reader": EmbeddingReader("id", "embeddings"), "output_path": "folder"},

@@ -75,16 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
         etag = answer.etag or f'"{hashlib.md5(data).hexdigest()}"'
         headers = {"ETag": etag, **answer.headers}
         asked = self.headers.get("Range")
-        is_same = not answer.if_range or self.headers.get("If-Range") == etag
+        is_same = not answer.if_range or self.headers.get("If-Range", etag) == etag
         if not (asked and answer.ranges and is_same):
             self._send(200, headers, data, answer)
             return
-        start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        start, stop = int(first), int(last) + 1 if last else len(data)
         if start >= len(data):
             self._send(416, {**headers, "Content-Range": f"bytes */{len(data)}"}, b"", answer)
             return
         start += answer.shift
-        part = data[start:][: answer.part]
+        part = data[start : stop + answer.shift][: answer.part]
         span = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
         self._send(206, {**headers, "Content-Range": span}, part, answer)
 
