@@ -21,7 +21,8 @@ _META = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNO
 _XML = re.compile(rb"^\s*<\?xml[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _MARKUP = re.compile(rb"<[^<>]*>")
-_SHIFTED = re.compile(rb"\x1b\$[@B]")
+_SHIFTED = (b"\x1b$B", b"\x1b$@")
+"""How Japanese begins in ISO-2022-JP."""
 _WIDER = {
     "gb2312": "gb18030",
     "gbk": "gb18030",
@@ -47,15 +48,14 @@ def decode_html(html_bytes: bytes, content_type: str | None = None) -> str | Non
             return _text(html_bytes[len(mark) :].decode(encoding, "replace"))
     if (wide := _wide(html_bytes)) is not None:
         return _text(html_bytes.decode(wide, "replace"))
-    declared = _declared(html_bytes, content_type)
-    if _SHIFTED.search(html_bytes):  # which is ASCII, and hence valid UTF-8
-        declared.insert(0, "iso2022_jp")
-    else:
+    # Japanese in ISO-2022-JP is ASCII, and hence valid UTF-8
+    shifted = ["iso2022_jp"] if any(escape in html_bytes for escape in _SHIFTED) else []
+    if not shifted:
         try:
             return _text(html_bytes.decode())
         except UnicodeDecodeError:
             pass
-    for encoding in dict.fromkeys([*declared, "utf-8"]):
+    for encoding in dict.fromkeys([*shifted, *_declared(html_bytes, content_type), "utf-8"]):
         text = html_bytes.decode(encoding, "replace")
         if _broken_share(text, html_bytes) <= MOST_BROKEN:
             return _text(text)
@@ -133,6 +133,6 @@ def _looks_like(data: bytes) -> str:
 
 def _text(decoded: str) -> str | None:
     """Text, unless it is binary data that some encoding gave characters to."""
-    sample = decoded[: 2**16]
+    sample = decoded[: 2**13]
     strange = len(_BINARY.findall(sample)) + sample.count("\ufffd")
     return None if strange > 0.1 * len(sample) else decoded

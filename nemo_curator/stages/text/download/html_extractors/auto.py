@@ -16,7 +16,7 @@ SHORTEST_SENTENCE, SHORTEST_NON_SPACED = 40, 15
 """Characters; a shorter line is no part of running text."""
 LARGEST_PAGE = 2 * 2**20
 """Characters of markup; Trafilatura takes seconds for more."""
-SMALLEST_SHARE = 0.25
+SMALLEST_SHARE = 0.5
 """Of the first text; a second one that is shorter has lost the page."""
 
 

@@ -21,7 +21,7 @@ _OTHER_CONTENT = (
 _PROLOGUE = re.compile(rb"(?:\s+|<\?xml\s[^>]*>|<!--.*?-->|<!DOCTYPE\s+(?:svg|rss)[^>]*>)*", re.DOTALL | re.IGNORECASE)
 _JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[{\"\d\]-]")
 _TAG = re.compile(rb"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\s+html|/[a-z])", re.IGNORECASE)
-_LONG_TAG = re.compile(rf"(<[a-zA-Z][^\s<>/]{{0,64}})[^<>]{{{LONGEST_TAG},}}")
+_NAME = re.compile(r"[a-zA-Z][^\s/>]{0,64}")
 _NESTING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _EMPTY = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 _ENDED_BY_NEXT = {"colgroup", "dd", "dt", "li", "optgroup", "option", "p", "tbody", "td", "tfoot", "th", "thead", "tr"}
@@ -48,9 +48,10 @@ def is_html(content: bytes, content_type: str | None = None) -> bool:
 
 def cut_long_tags(html: str) -> str:
     """Take the attributes from tags that are longer than any text in them can be."""
-    if not any(len(piece) > LONGEST_TAG for piece in html.split("<")):
+    pieces = html.split("<")
+    if max(map(len, pieces)) <= LONGEST_TAG:
         return html
-    return _LONG_TAG.sub(r"\1", html)
+    return "<".join([pieces[0], *map(_shorter, pieces[1:])])
 
 
 def is_too_deep(html: str) -> bool:
@@ -72,3 +73,12 @@ def is_too_deep(html: str) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def _shorter(piece: str) -> str:
+    """What follows a `<`, without the attributes that are too long."""
+    if len(piece) <= LONGEST_TAG or not (name := _NAME.match(piece)):
+        return piece
+    end = piece.find(">")
+    length = len(piece) if end < 0 else end
+    return piece if length <= LONGEST_TAG else name[0] + piece[length:]

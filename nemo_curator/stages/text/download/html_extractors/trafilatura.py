@@ -13,8 +13,8 @@ from nemo_curator.stages.text.download.html_extractors.base import HTMLExtractor
 class TrafilaturaExtractor(HTMLExtractorAlgorithm):
     """Keep the text that Trafilatura finds, and of that the paragraphs in which enough words are stop words.
 
-    Sizes are in characters. A segment of `min_duplcheck_size` that the page has more than `max_repetitions` times is
-    kept that often; `deduplicate=False` keeps all. Other arguments go to `trafilatura.extract`.
+    Sizes are in characters. A segment longer than `min_duplcheck_size` is left out once the page has repeated it
+    `max_repetitions` times, unless `deduplicate=False`. Other arguments go to `trafilatura.extract`.
     """
 
     def __init__(
