@@ -82,9 +82,16 @@ nemo_curator.stages.text.deduplication.removal_workflow TextDuplicatesRemovalWor
 nemo_curator.stages.text.deduplication.substrings SubstringDeduplicationWorkflow
 nemo_curator.stages.text.deduplication.substrings.workflow SubstringDeduplicationWorkflow
 nemo_curator.stages.text.download DocumentDownloadExtractStage DocumentDownloader DocumentExtractor DocumentIterator
-nemo_curator.stages.text.download URLGenerator
+nemo_curator.stages.text.download URLGenerator WikipediaDownloadExtractStage
 nemo_curator.stages.text.download.base DocumentDownloadExtractStage DocumentDownloader DocumentExtractor
 nemo_curator.stages.text.download.base DocumentIterator URLGenerator
+nemo_curator.stages.text.download.wikipedia WikipediaDownloadExtractStage WikipediaDownloader WikipediaExtractor
+nemo_curator.stages.text.download.wikipedia WikipediaIterator WikipediaUrlGenerator
+nemo_curator.stages.text.download.wikipedia.download WikipediaDownloader
+nemo_curator.stages.text.download.wikipedia.extract WikipediaExtractor
+nemo_curator.stages.text.download.wikipedia.iterator WikipediaIterator
+nemo_curator.stages.text.download.wikipedia.stage WikipediaDownloadExtractStage
+nemo_curator.stages.text.download.wikipedia.url_generation WikipediaUrlGenerator
 nemo_curator.stages.text.filters DocumentFilter Filter LineFilter MarkRejected Score ScoreFilter WordCountFilter
 nemo_curator.stages.text.filters TokenCountFilter
 nemo_curator.stages.text.filters AlphaFilter GeneralCommentToCodeFilter

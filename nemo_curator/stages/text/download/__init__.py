@@ -8,6 +8,7 @@ from nemo_curator.stages.text.download.base import (
     URLGenerator,
     download_file,
 )
+from nemo_curator.stages.text.download.wikipedia import WikipediaDownloadExtractStage
 
 __all__ = [
     "DocumentDownloadExtractStage",
@@ -15,5 +16,6 @@ __all__ = [
     "DocumentExtractor",
     "DocumentIterator",
     "URLGenerator",
+    "WikipediaDownloadExtractStage",
     "download_file",
 ]
