@@ -63,6 +63,7 @@ class _Cutter:
         self._searched = 0
         self._is_inside = False
         self._head: bytearray | None = bytearray()
+        self._tail = b""
 
     def cut(self, piece: bytes) -> Iterator[bytes | Head | Damage]:
         self._buffer += piece
@@ -96,6 +97,8 @@ class _Cutter:
     def end(self, name: str) -> Iterator[Damage]:
         if self._is_inside:
             yield Damage("the dump ends within a page")
+        elif self._head is None and b"</mediawiki>" not in self._tail:
+            logger.warning("%s does not end with </mediawiki>; if it is not a part on purpose, pages are missing", name)
         elif self._head is not None and b"<mediawiki" not in self._head + self._buffer:
             raise InputError(f"{name} has neither <mediawiki> nor <page>; wanted an XML dump, plain or as bz2")
 
@@ -105,6 +108,7 @@ class _Cutter:
 
     def _drop_all_but(self, number: int) -> None:
         gone = max(len(self._buffer) - number, 0)
+        self._tail = (self._tail + self._buffer)[-200:]
         if self._head is not None:
             self._head += self._buffer[: min(gone, _LONGEST_HEAD - len(self._head))]
         del self._buffer[:gone]

@@ -19,15 +19,16 @@ _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
 _URL = r"(?:(?:(?:https?|ftps?|ircs?|news|sftp|gopher):)?//|mailto:)"
 # possessive: what an address has taken is not tried as a label
 _EXTERNAL = re.compile(rf"\[{_URL}[^\s\[\]]*+[ \t]*+([^\[\]\n]*+)\]")
-_QUOTES = re.compile("'{2,}")
+_QUOTES = re.compile("''+")
 _SWITCH = re.compile(r"__[^\W\da-z_]{3,40}__")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_SPACES = re.compile(r"[ \t]{2,}|\t")
-_EMPTY = re.compile(r" ?[(\uff08][ ,;:/\u3001\uff0c\uff1b\uff1a]*[)\uff09]")
+_SPACES = re.compile("  +")
+_EMPTY = re.compile(r"[(\uff08][ ,;:/\u3001\uff0c\uff1b\uff1a]*[)\uff09]")
 _OPENING = re.compile(r"([(\uff08])[ ,;\u3001\uff0c\uff1b]+")
 # a run of marks is tried from its start alone
 _CLOSING = re.compile(r"(?<![ ,;\u3001\uff0c\uff1b])[ ,;\u3001\uff0c\uff1b]+([)\uff09])")
-_GAP = re.compile(r" (?=,)| (?=\.(?:\s|$))")
+_MARKS_BEFORE_CLOSING = [f"{mark}{bracket}" for mark in " ,;\u3001\uff0c\uff1b" for bracket in ")\uff09"]
+_STOP = re.compile(r" \.(?=\s|\Z)")
 _EMPTY_LINES = re.compile("\n{3,}")
 
 
@@ -72,11 +73,12 @@ def sections(text: str) -> list[str]:
 
 def _tidy(text: str) -> str:
     """Close the gaps that dropped templates leave."""
-    text = _SPACES.sub(" ", text)
     text = _EMPTY.sub("", text)
     text = _OPENING.sub(r"\1", text)
-    text = _CLOSING.sub(r"\1", text)
-    return _GAP.sub("", text)
+    if any(marks in text for marks in _MARKS_BEFORE_CLOSING):
+        text = _CLOSING.sub(r"\1", text)
+    text = _SPACES.sub(" ", text.replace("\t", " "))
+    return _STOP.sub(".", text.replace(" ,", ","))
 
 
 def _raised(match: re.Match[str]) -> str:

@@ -1,28 +1,18 @@
 """What stands before the colon of a link, in any language of Wikipedia, lower-case and with spaces.
 
-The English names are understood by every wiki, and each has names of its own. No wiki has an article whose title
-begins with another wiki's name of a namespace, so one set serves all.
+The English names are understood by every wiki, and each has names of its own. No wiki has articles whose titles begin
+with another wiki's name of its categories, so one set serves all.
 """
 
 from __future__ import annotations
 
 import re
 
-_FILE = """
-file image media bestand afbeelding datei bild fichier archivo imagen immagine ficheiro imagem arquivo plik grafika
-файл изображение зображення выява слика датотека датотека slika datoteka soubor obrázok súbor kép fájl tiedosto
-kuva fil billede bilde fitxer imatge fitxategi irudi pilt mynd vaizdas attēls fișier imagine dosya resim αρχείο
-εικόνα ملف صورة پرونده تصویر קובץ תמונה चित्र ছবি চিত্র படிமம் దస్త్రం ചിത്രം ไฟล์ ภาพ hình berkas gambar
-ファイル 画像 文件 档案 檔案 图像 圖像 图片 圖片 파일 그림 պատկեր ფაილი სურათი şəkil fayl сурет файл dosiero dosiye
-lêer íomhá delwedd ficheru ficha dosya dosye skrá mífá stumpa media medium médias медіа медиа メディア 媒体 媒體 미디어
-"""
 _CATEGORY = """
 category kategorie catégorie categoría categoria kategoria kategória kategorija kategori kategorio categorie
-категория категорія катэгорыя категорија kategooria kategorija flokkur luokka kategori kategoriya kateqoriya
+категория категорія катэгорыя категорија категори kategooria flokkur luokka kategoriya kateqoriya kategorya
 κατηγορία تصنيف رده زمرہ קטגוריה श्रेणी वर्ग বিষয়শ্রেণী பகுப்பு వర్గం വർഗ്ഗം หมวดหมู่ カテゴリ 分类 分類 분류
-կատեգորիա კატეგორია санат төркем categoría kategoría catagóir categori rannad rummad kategorii kategorija
-категори ангилал kategorya kategoriye jamii kategorija catigurìa categurìa catigoria ප්‍රවර්ගය ಶ್ವರ್ಗ ವರ್ಗ શ્રેણી
-ਸ਼੍ਰੇਣੀ ប្រភេទ 分類 ကဏ္ဍ پۆل kategoriyê turkum туркум
+կատեգորիա კატეგორია санат төркем ангилал catigurìa categurìa catigoria વર્ગ શ્રેણી ਸ਼੍ਰੇਣੀ kategoriyê turkum туркум jamii
 """
 _LANGUAGES = """
 aa ab ace ady af ak als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat-smg bbc
@@ -33,11 +23,11 @@ hsb ht hu hy hyw hz ia id ie ig igl ii ik ilo inh io is it iu ja jam jbo jv ka k
 kn ko koi kr krc ks ksh ku kv kw ky la lad lb lbe lez lfn lg li lij lld lmo ln lo lrc lt ltg lv mad mai map-bms mdf
 mg mh mhr mi min mk ml mn mni mnw mo mr mrj ms mt mus mwl my myv mzn na nah nap nds nds-nl ne new ng nia nl nn no nb
 nov nqo nrm nso nv ny oc olo om or os pa pag pam pap pcd pcm pdc pfl pi pih pl pms pnb pnt ps pt pwn qu rm rmy rn ro
-    roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr sl sm smn sn so sq sr srn ss
+roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr sl sm smn sn so sq sr srn ss
 st stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl tly tn to tokipona tpi tr trv ts tt tum tw ty tyv udm ug uk
 ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo yue za zea zh zh-classical zh-min-nan zh-yue zu
 """
-FILE = frozenset(_FILE.split()) | {"tập tin"}
+FILE = frozenset({"file", "image", "media"})
 CATEGORY = frozenset(_CATEGORY.split()) | {"thể loại"}
 LANGUAGES = frozenset(_LANGUAGES.split())
 _MEDIA_NAME = re.compile(
@@ -46,7 +36,7 @@ _MEDIA_NAME = re.compile(
 
 
 def is_file(prefix: str, name: str) -> bool:
-    """Whether a link shows a file: by the name of the namespace, or by that of the file."""
+    """Whether a link shows a file. Each wiki has its own names of that namespace; the endings of files are the same."""
     return prefix in FILE or _MEDIA_NAME.search(name) is not None
 
 

@@ -205,7 +205,7 @@ def _table() -> dict[str, Handler]:
         (_as("|"), "!|pipe"),
         (_as("="), "=|equals"),
         (_as("π"), "pi"),
-        (_as(TIMES), "x|times"),
+        (_as(TIMES), "times"),
         (_as("♭"), "flat|music flat"),
         (_as("♯"), "sharp"),
         (_as("°"), "degree|deg"),

@@ -13,7 +13,7 @@ _KINDS |= dict.fromkeys(("syntaxhighlight", "source"), "code") | dict.fromkeys((
 _START = re.compile(rf"<!--|<({'|'.join(sorted(_KINDS, key=len, reverse=True))})(?:[ \t\n/][^<>]*)?>", re.IGNORECASE)
 _TAGS = {name: re.compile(rf"<(/?){name}(?:[ \t\n/][^<>]*)?>", re.IGNORECASE) for name in _KINDS}
 _MARK = re.compile("\0([0-9]+)\0")
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
+_PARAGRAPH_END = re.compile(r"\n(?=[ \t]*\n|={2,6}[^\n]*=[ \t]*(?:\n|\Z))")
 
 
 class Verbatim:
@@ -78,5 +78,5 @@ class Verbatim:
 
 
 def _paragraph_end(text: str, start: int, end: int) -> int:
-    match = _PARAGRAPH.search(text, start, end)
+    match = _PARAGRAPH_END.search(text, start, end)
     return match.start() if match else end

@@ -17,25 +17,38 @@ from nemo_curator.stages.text.download.wikipedia.verbatim import Verbatim
 
 DEEPEST = 40
 """Levels of brackets whose text is kept; as deep as MediaWiki itself goes."""
+# every way to begin is one of five characters, by which the engine skips
 _BRACKET = re.compile(
     r"""\{\{+ | \}\}+ | \[\[ | \]\]
-    | ^[ \t:]*\{\| | ^[ \t]*\|\}(?!\})
-    | <table\b[^<>]*> | </table\s*>
-    | ^={2,6}(?=[^\n]*=[ \t]*$)
-    | \n[ \t]*\n""",
-    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+    | \n[ \t:]*\{\| | \n[ \t]*\|\}(?!\})
+    | <[Tt][Aa][Bb][Ll][Ee]\b[^<>]*> | </[Tt][Aa][Bb][Ll][Ee]\s*>
+    | \n={2,6}(?=[^\n]*=[ \t]*(?:\n|\Z))
+    | \n[ \t]*(?=\n)""",
+    re.VERBOSE,
 )
 _TEMPLATE, _LINK, _TABLE, _HTML_TABLE = range(4)
+_COMMON = {
+    "{{": (_TEMPLATE, False, 1),
+    "}}": (_TEMPLATE, True, 1),
+    "[[": (_LINK, False, 1),
+    "]]": (_LINK, True, 1),
+}
 _NO_ARGUMENT = re.compile(r"\n(?![ \t]*[|!}])")
 """The end of a line after which no argument and no row follows."""
 
 
 def to_text(wikitext: str) -> str:
-    """Return the text of an article; sections are apart by an empty line, headings lines of their own."""
+    """Return the text of an article: its sections, apart by an empty line, and behind them its categories, one a line.
+
+    A heading is the first line of its section. One with nothing below it is left out.
+    """
     verbatim = Verbatim()
     rest = verbatim.take_out(wikitext.replace("\r\n", "\n").replace("\0", ""))
-    text = clean(_Brackets(rest).render())
-    return verbatim.put_back("\n\n".join(sections(text)))
+    brackets = _Brackets(f"\n{rest}")
+    parts = sections(clean(brackets.render()))
+    if brackets.categories:
+        parts.append(clean("\n".join(brackets.categories)).strip())
+    return verbatim.put_back("\n\n".join(parts))
 
 
 class _Brackets:
@@ -47,6 +60,7 @@ class _Brackets:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.partners: list[int] = []
+        self.categories: list[str] = []
         self._pair()
 
     def render(self) -> str:
@@ -63,23 +77,21 @@ class _Brackets:
         for match in _BRACKET.finditer(self.text):
             token = match.group()
             start, end = match.span()
-            kind, closes, number = _classify(token)
+            kind, closes, number = _COMMON.get(token) or _classify(token)
             if kind < 0:
-                while opened and (token[0] == "=" or self.kinds[opened[-1]] == _LINK):
+                while opened and (token[-1] == "=" or self.kinds[opened[-1]] == _LINK):
                     counts[self.kinds[opened.pop()]] -= 1
                 continue
             for index in range(number):
-                here = end if index == number - 1 else start + 2 * index + 2
-                self._add(kind, start + 2 * index, here)
-                this = len(self.kinds) - 1
+                self._add(kind, start + 2 * index, end if index == number - 1 else start + 2 * index + 2)
                 if not closes:
-                    opened.append(this)
+                    opened.append(len(self.kinds) - 1)
                     counts[kind] += 1
                 elif counts[kind]:
                     while self.kinds[opened[-1]] != kind:
                         counts[self.kinds[opened.pop()]] -= 1
                     counts[kind] -= 1
-                    self.partners[opened.pop()] = this
+                    self.partners[opened.pop()] = len(self.kinds) - 1
 
     def _add(self, kind: int, start: int, end: int) -> None:
         self.kinds.append(kind)
@@ -118,7 +130,7 @@ class _Brackets:
     def _opens_dropped(self, token: int) -> bool:
         start, end = self.starts[token], self.ends[token]
         if self.kinds[token] != _LINK:
-            return self.text[start:end].lstrip(" \t:").startswith(("{", "<t", "<T"))
+            return self.text[start:end].lstrip(" \t\n:").startswith(("{", "<t", "<T"))
         prefix, colon, name = self.text[end : end + 300].partition("\n")[0].partition("|")[0].partition(":")
         return self.text[start] == "[" and bool(colon) and link_prefixes.is_file(_normal(prefix), name)
 
@@ -145,7 +157,8 @@ class _Brackets:
         if colon:
             prefix = _normal(prefix)
             if prefix in link_prefixes.CATEGORY:
-                return name.strip() + ("" if self.text.startswith("\n", self.ends[partner]) else "\n")
+                self.categories.append(name.strip())
+                return ""
             if prefix and link_prefixes.is_file(prefix, name):
                 return ""
             if link_prefixes.is_language(prefix) and not bar:
@@ -179,12 +192,9 @@ class _Brackets:
 
 def _classify(token: str) -> tuple[int, bool, int]:
     """Kind, whether it closes, and how many of them stand together; the kind is -1 for ends of paragraphs."""
-    first = token[0]
     if token.startswith(("{{", "}}")):
-        return _TEMPLATE, first == "}", len(token) // 2
-    if first in "[]":
-        return _LINK, first == "]", 1
-    if first == "<":
+        return _TEMPLATE, token[0] == "}", len(token) // 2
+    if token[0] == "<":
         return _HTML_TABLE, token[1] == "/", 1
     if token.endswith(("{|", "|}")):
         return _TABLE, token.endswith("|}"), 1
