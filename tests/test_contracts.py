@@ -139,6 +139,7 @@ PARAMETERS = {
         "output_path": "out",
         "eps": 0.1,
     },
+    "WikipediaDownloadExtractStage": {"download_dir": tempfile.mkdtemp()},
 }
 """What a class needs to be built, or a function that makes it, where its defaults do not suffice.
 
