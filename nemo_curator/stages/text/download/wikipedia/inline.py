@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from operator import itemgetter
 
 _NAMES = """abbr b bdi bdo big blockquote caption center chem cite code data dd del dfn div dl dt em font gallery
 h1 h2 h3 h4 h5 h6 hr i includeonly ins kbd languages li mark math noinclude noindex nowiki ol onlyinclude p poem pre q
@@ -40,7 +41,7 @@ def clean(text: str) -> str:
         text = _RAISED.sub(_raised, _BREAK.sub("\n", text))
         text = _TAG.sub("", text)
     if "[" in text:
-        text = _EXTERNAL.sub(r"\1", text)
+        text = _EXTERNAL.sub(itemgetter(1), text)
     text = _QUOTES.sub("", text)
     if "__" in text:
         text = _SWITCH.sub("", text)
@@ -74,9 +75,9 @@ def sections(text: str) -> list[str]:
 def _tidy(text: str) -> str:
     """Close the gaps that dropped templates leave."""
     text = _EMPTY.sub("", text)
-    text = _OPENING.sub(r"\1", text)
+    text = _OPENING.sub(itemgetter(1), text)
     if any(marks in text for marks in _MARKS_BEFORE_CLOSING):
-        text = _CLOSING.sub(r"\1", text)
+        text = _CLOSING.sub(itemgetter(1), text)
     text = _SPACES.sub(" ", text.replace("\t", " "))
     return _STOP.sub(".", text.replace(" ,", ","))
 

@@ -10,6 +10,7 @@ What is opened and not closed ends with its line or paragraph, so that no slip o
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 
 from nemo_curator.stages.text.download.wikipedia import link_prefixes, templates
 from nemo_curator.stages.text.download.wikipedia.inline import clean, sections
@@ -17,6 +18,8 @@ from nemo_curator.stages.text.download.wikipedia.verbatim import Verbatim
 
 DEEPEST = 40
 """Levels of brackets whose text is kept; as deep as MediaWiki itself goes."""
+# most links are read without a step of Python; not those with a colon, or that may be an argument with a name
+_PLAIN_LINK = re.compile(r"\[\[(?:[^\[\]{}<>|:\n]*+\|)?([^\[\]{}<>|:=\n]++)\]\]")
 # every way to begin is one of five characters, by which the engine skips
 _BRACKET = re.compile(
     r"""\{\{+ | \}\}+ | \[\[ | \]\]
@@ -44,7 +47,7 @@ def to_text(wikitext: str) -> str:
     """
     verbatim = Verbatim()
     rest = verbatim.take_out(wikitext.replace("\r\n", "\n").replace("\0", ""))
-    brackets = _Brackets(f"\n{rest}")
+    brackets = _Brackets("\n" + _PLAIN_LINK.sub(itemgetter(1), rest))
     parts = sections(clean(brackets.render()))
     if brackets.categories:
         parts.append(clean("\n".join(brackets.categories)).strip())
@@ -74,30 +77,30 @@ class _Brackets:
         """
         opened: list[int] = []
         counts = [0, 0, 0, 0]
+        kinds, starts, ends, partners = self.kinds, self.starts, self.ends, self.partners
         for match in _BRACKET.finditer(self.text):
             token = match.group()
             start, end = match.span()
             kind, closes, number = _COMMON.get(token) or _classify(token)
             if kind < 0:
-                while opened and (token[-1] == "=" or self.kinds[opened[-1]] == _LINK):
-                    counts[self.kinds[opened.pop()]] -= 1
+                while opened and (token[-1] == "=" or kinds[opened[-1]] == _LINK):
+                    counts[kinds[opened.pop()]] -= 1
                 continue
-            for index in range(number):
-                self._add(kind, start + 2 * index, end if index == number - 1 else start + 2 * index + 2)
+            for place in range(start, start + 2 * number, 2):
+                this = len(kinds)
+                kinds.append(kind)
+                starts.append(place)
+                ends.append(place + 2)
+                partners.append(-1)
                 if not closes:
-                    opened.append(len(self.kinds) - 1)
+                    opened.append(this)
                     counts[kind] += 1
                 elif counts[kind]:
-                    while self.kinds[opened[-1]] != kind:
-                        counts[self.kinds[opened.pop()]] -= 1
+                    while kinds[opened[-1]] != kind:
+                        counts[kinds[opened.pop()]] -= 1
                     counts[kind] -= 1
-                    self.partners[opened.pop()] = len(self.kinds) - 1
-
-    def _add(self, kind: int, start: int, end: int) -> None:
-        self.kinds.append(kind)
-        self.starts.append(start)
-        self.ends.append(end)
-        self.partners.append(-1)
+                    partners[opened.pop()] = this
+            ends[-1] = end
 
     def _parts(self, token: int, last: int, start: int, end: int, depth: int) -> list[str]:
         """Render the text between two places, where the tokens from `token` to `last` are."""
