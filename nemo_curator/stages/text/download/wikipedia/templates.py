@@ -21,6 +21,9 @@ UNITS |= {"km2": "km²", "m2": "m²", "cm2": "cm²", "mm2": "mm²", "m3": "m³",
 UNITS |= {"ft2": "sq ft", "km/h": "km/h", "kph": "km/h", "mph": "mph", "acre": "acres", "ha": "ha", "MT": "t"}
 SPOKEN = {"lang", "pron", "us", "uk", "local", "native", "also", "ipa", "generic", "link", "no", "respell"}
 
+_FAMILIES = ("lang-", "langx-", "ipa-", "script/")
+"""How the names of templates begin that come in one for each language or script."""
+
 
 def read(name: str, arguments: list[str]) -> str:
     """Return what a call of a template reads as; most read as nothing."""
@@ -30,11 +33,9 @@ def read(name: str, arguments: list[str]) -> str:
 
 def find(name: str) -> Handler | None:
     """Return the handler of a template, by its name as it is written in a call."""
-    key = name.strip().replace("_", " ")
-    handler = _HANDLERS.get(key) or _HANDLERS.get(key.lower())
-    if handler is None and key.lower().startswith(("lang-", "langx-")):
-        return _nth(1)
-    if handler is None and key.lower().startswith("ipa-"):
+    key = name.strip().replace("_", " ").lower()
+    handler = _HANDLERS.get(key)
+    if handler is None and key.startswith(_FAMILIES):
         return _nth(1)
     return handler
 
@@ -162,6 +163,10 @@ def _ship(prefix: str) -> Handler:
     return lambda positional, named: f"{prefix} {_get(positional, 1)}"
 
 
+def _money(sign: str) -> Handler:
+    return lambda positional, named: f"{sign}{_get(positional, 1)}"
+
+
 def _value(positional: list[str], named: dict[str, str]) -> str:
     text = _get(positional, 1)
     if named.get("e"):
@@ -187,11 +192,14 @@ def _table() -> dict[str, Handler]:
     """One line for each way to read, and the names of the templates that are read so."""
     groups: list[tuple[Handler, str]] = [
         (_nth(1), "nowrap|nobr|nobreak|small|smaller|smallcaps|sc|big|bigger|larger|large|nobold|nocaps|noitalic"),
-        (_nth(1), "abbr|tooltip|ipa|ipalink|respell|unicode|polytonic|script|hebrew|math|mvar|var|em|strong|dfn"),
+        (
+            _nth(1),
+            "abbr|tooltip|ipa|ipa link|ipalink|ipablink|ipaslink|iast|mpl|respell|unicode|polytonic|script|hebrew|math|mvar|var|em|strong|dfn",
+        ),
         (_nth(1), "flag|flagcountry|flagu|nts|okina|code|mono|kbd|samp|tt|key|vanchor|visible anchor|formatnum"),
         (_nth(1), "as written|not a typo|typo|sic|bracket|center|poem|angbr|angle bracket|linktext|lien|xt|mention"),
         (_nth(1), "仮リンク|jis2004フォント|補助漢字フォント|jis90フォント"),
-        (_nth(2), "lang|transl|transliteration|tlit|color|colored text|font color|audio|rt|wikt-lang|langr"),
+        (_nth(2), "lang|rtl-lang|transl|transliteration|tlit|color|colored text|font color|audio|rt|wikt-lang|langr"),
         (_nth(2, 1), "lbl|wt|section link"),
         (_nth(1, also=("text", "quote", "content")), "quote|blockquote|cquote|quotation|bquote|rquote|poemquote"),
         (_nth(1, also=("text", "quote", "content")), "verse translation|zitat|citation bloc|cita|引用|quotation2"),
@@ -226,6 +234,10 @@ def _table() -> dict[str, Handler]:
         (_phonemes, "ipac-en|ipac-de|ipac-fr|ipac-pl"),
         (_chinese, "zh|zh-full|korean"),
         (_value, "val|num"),
+        (_money("US$"), "us$|usd"),
+        (_money("£"), "gbp|£"),
+        (_money("€"), "euro|eur|€"),
+        (_money("₹"), "inr|indian rupee"),
         (_ruby, "ruby|ruby-ja|読み仮名|ルビ"),
         (_superscript, "sup"),
         (_subscript, "sub"),

@@ -38,6 +38,7 @@ READ = {
     "a{{spaced ndash}}b{{mdash}}c{{'}}d{{!}}": "a \u2013 b—c'd|",
     "{{USS|Enterprise|CVN-65}}": "USS Enterprise",
     "{{quote|To be}}{{quote|text=or not}}": "To beor not",
+    "{{US$|5 million}} {{script/Arabic|م}} {{IPAblink|a}}": "US$5 million م a",
     "{{formatnum:12345}}": "12345",
     "{{{parameter|default}}}x": "x",
     "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
