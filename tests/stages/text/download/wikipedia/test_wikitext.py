@@ -40,7 +40,7 @@ READ = {
     "{{USS|Enterprise|CVN-65}}": "USS Enterprise",
     "{{quote|To be}}{{quote|text=or not}}": "To beor not",
     "{{US$|5 million}} {{script/Arabic|م}} {{IPAblink|a}}": "US$5 million م a",
-    "{{formatnum:12345}}": "12345",
+    "{{formatnum:12345}} {{lc:[[a:b|c]]}}x": "12345 x",
     "{{{parameter|default}}}x": "x",
     "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
     "a<table><tr><td>b<table></table></td></tr></table>c": "ac",
