@@ -11,6 +11,7 @@ from nemo_curator.stages.text.download.base import (
     URLGenerator,
     download_file,
 )
+from nemo_curator.stages.text.download.wikipedia import WikipediaDownloadExtractStage
 
 if TYPE_CHECKING:
     from nemo_curator.stages.text.download.arxiv.stage import ArxivDownloadExtractStage

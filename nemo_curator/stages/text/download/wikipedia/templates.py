@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 Arguments = tuple[list[str], dict[str, str]]
 Handler = Callable[[list[str], dict[str, str]], str]
 
-_NAMES = "January February March April May June July August September October November December"
-MONTHS = _NAMES.split()
+_MONTHS = "January February March April May June July August September October November December"
+_MONTH_NAMES = {str(number): name for number, name in enumerate(_MONTHS.split(), start=1)}
 EN_DASH, TIMES = "\u2013", "\u00d7"
 RANGES = {"-": EN_DASH, EN_DASH: EN_DASH, "x": f" {TIMES} ", TIMES: f" {TIMES} ", "*": f" {TIMES} ", "+/-": " ± "}
 RANGES |= {"to": " to ", "to(-)": " to ", "and": " and ", "or": " or ", "by": " by ", "±": " ± "}
@@ -47,7 +47,7 @@ def _split(arguments: list[str]) -> Arguments:
         key, equals, value = argument.partition("=")
         key = key.strip()
         if equals and key.replace("_", "").replace("-", "").replace(" ", "").isalnum() and len(key) < 30:
-            if key.isdigit():
+            if key.isdecimal():
                 number = min(int(key[:3]), 20)
                 positional += [""] * (number - len(positional))
                 if number:
@@ -98,7 +98,7 @@ def _date(positional: list[str], named: dict[str, str]) -> str:
     year, month, day = (_get(positional, number) for number in (1, 2, 3))
     if not month:
         return year
-    name = MONTHS[int(month) - 1] if month.isdecimal() and 1 <= int(month[:3]) <= 12 else month
+    name = _MONTH_NAMES.get(month.lstrip("0"), month)
     if not day:
         return f"{name} {year}"
     if named.get("df", "n")[:1] in "ytd1":
@@ -192,10 +192,8 @@ def _table() -> dict[str, Handler]:
     """One line for each way to read, and the names of the templates that are read so."""
     groups: list[tuple[Handler, str]] = [
         (_nth(1), "nowrap|nobr|nobreak|small|smaller|smallcaps|sc|big|bigger|larger|large|nobold|nocaps|noitalic"),
-        (
-            _nth(1),
-            "abbr|tooltip|ipa|ipa link|ipalink|ipablink|ipaslink|iast|mpl|respell|unicode|polytonic|script|hebrew|math|mvar|var|em|strong|dfn",
-        ),
+        (_nth(1), "abbr|tooltip|ipa|ipa link|ipalink|ipablink|ipaslink|iast|mpl|respell|unicode|polytonic"),
+        (_nth(1), "script|hebrew|math|mvar|var|em|strong|dfn"),
         (_nth(1), "flag|flagcountry|flagu|nts|okina|code|mono|kbd|samp|tt|key|vanchor|visible anchor|formatnum"),
         (_nth(1), "as written|not a typo|typo|sic|bracket|center|poem|angbr|angle bracket|linktext|lien|xt|mention"),
         (_nth(1), "仮リンク|jis2004フォント|補助漢字フォント|jis90フォント"),

@@ -36,6 +36,8 @@ _COMMON = {
     "[[": (_LINK, False, 1),
     "]]": (_LINK, True, 1),
 }
+_FUNCTIONS = frozenset({"formatnum", "lc", "uc", "lcfirst", "ucfirst"})
+"""Functions of the parser that read as their argument."""
 _NO_ARGUMENT = re.compile(r"\n(?![ \t]*[|!}])")
 """The end of a line after which no argument and no row follows."""
 
@@ -146,8 +148,8 @@ class _Brackets:
         start, end = self.ends[token], self.starts[partner]
         name = self.text[start : min(end, start + 100)].partition("|")[0].partition("{")[0]
         function, colon, argument = name.partition(":")
-        if colon and _normal(function) in ("formatnum", "lc", "uc", "lcfirst", "ucfirst"):
-            return argument
+        if colon and _normal(function) in _FUNCTIONS:
+            return argument if partner == token + 1 else ""
         if templates.find(name) is None:
             return ""
         return templates.read(name, self._arguments(token, partner, depth)[1:])

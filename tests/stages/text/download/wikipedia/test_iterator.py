@@ -228,7 +228,7 @@ def test_a_dump_without_pages_is_empty(tmp_path):
     assert iterate(tmp_path / "x.xml", dump())[0] == []
 
 
-@pytest.mark.parametrize(("compress", "few", "many"), [(False, 5, 120), (True, 2, 12)])
+@pytest.mark.parametrize(("compress", "few", "many"), [(False, 5, 110), (True, 2, 8)])
 def test_memory_stays_flat_however_long_the_dump_is(tmp_path, compress, few, many):
     part = "".join(page(number, os.urandom(5000).hex()) for number in range(100)).encode()
     part = bz2.compress(part) if compress else part

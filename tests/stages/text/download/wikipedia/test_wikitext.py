@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemo_curator.stages.text.download.wikipedia import templates
 from nemo_curator.stages.text.download.wikipedia.wikitext import to_text
 
 READ = {
@@ -39,7 +40,7 @@ READ = {
     "{{USS|Enterprise|CVN-65}}": "USS Enterprise",
     "{{quote|To be}}{{quote|text=or not}}": "To beor not",
     "{{US$|5 million}} {{script/Arabic|م}} {{IPAblink|a}}": "US$5 million م a",
-    "{{formatnum:12345}}": "12345",
+    "{{formatnum:12345}} {{lc:[[a:b|c]]}}x": "12345 x",
     "{{{parameter|default}}}x": "x",
     "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
     "a<table><tr><td>b<table></table></td></tr></table>c": "ac",
@@ -152,6 +153,17 @@ def test_any_text_reads_as_something(wikitext):
     assert "\0" not in to_text(wikitext)
 
 
+ARGUMENT = st.text(max_size=4) | st.sampled_from(
+    ["1", "0019", "²", "3=x", "2 = y", "df=y", "lt=", "-", "to", "km", "e=5"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(templates._HANDLERS)), st.lists(ARGUMENT, max_size=6))
+def test_any_arguments_of_a_template_read_as_something(name, arguments):
+    assert isinstance(templates.read(name, arguments), str)
+
+
 def _lines_run(wikitext):
     """How many lines of Python the converter runs; regular expressions are not among them."""
     count = 0
@@ -230,7 +242,7 @@ INLINE = st.recursive(
         inner.map("[[Target|{}]]".format),
         inner.map("{{{{lang|de|{}}}}}".format),
         inner.map("{{{{unknown|{}|a=b}}}}".format),
-        inner.map("<ref name=a>{}</ref>".format),
+        WORDS.map("<ref name=a>{{{{cite|[[a|{}]]|b=''c''}}}}</ref>".format),
         inner.map("<span style='a'>{}</span>".format),
         inner.map("[[File:a.png|thumb|{}]]".format),
         WORDS.map("[http://a.org {}]".format),
