@@ -8,7 +8,7 @@ import logging
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -111,7 +111,7 @@ class NewsCommonCrawlUrlGenerator(URLGenerator):
         return [f"{prefix}/{year}/{month + 1:02}/warc.paths.gz" for year, month in months]
 
 
-def _range(parse, start: str, end: str, first: date) -> tuple[date, date]:
+def _range(parse: Callable[[str], date], start: str, end: str, first: date) -> tuple[date, date]:
     """Read both ends; move those before the first archive or after today, and say so."""
     begins, ends = parse(start), parse(end)
     if begins > ends:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
-FIRST_PIECE, PIECE, BUFFER = 2**13, 2**16, 2**18
+FIRST_PIECE, PIECE, BUFFER = 2**14, 2**16, 2**18
 """Compressed bytes that are decoded at once. Most members are small, and what follows a member is decoded again."""
 MOST_AT_ONCE = 2**22
 """Bytes that come of it at most: what a hostile member unpacks to does not come into memory as a whole."""
@@ -145,7 +145,7 @@ class Window:
         """Hold so many bytes from this place on, or all that there are; return whether there are so many."""
         held = len(self.data) - self.pos
         if held < size and not self.ended:
-            pieces = [self.data[self.pos :]]
+            pieces = [self.data[self.pos :]] if held else []
             while held < size and not self.ended:
                 pieces.append(self._more())
                 held += len(pieces[-1])

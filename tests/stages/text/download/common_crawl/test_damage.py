@@ -3,6 +3,7 @@
 import gzip
 import random
 import re
+import sys
 
 import pytest
 
@@ -77,6 +78,14 @@ def test_bytes_between_records_cost_none(compression, junk, tmp_path, read):
     rows, count = read(CommonCrawlWarcIterator(), path)
     assert [row["content"] for row in rows] == PAGES
     assert count.rows_failed == (junk != b"WARC/1.0\r\n" or compression != "plain")
+
+
+def test_without_the_faster_library_the_same_is_read(tmp_path, read, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zlib_ng", None)
+    path, _ = damaged("gzip", tmp_path, lambda part: part[:500] + bytes(8) + part[508:])
+    rows, count = read(CommonCrawlWarcIterator(), path)
+    assert others(rows)
+    assert count.failed == {"DamagedRecordError": 1}
 
 
 def broken_headers():
