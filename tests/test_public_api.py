@@ -107,6 +107,16 @@ nemo_curator.stages.text.download.wikipedia.extract WikipediaExtractor
 nemo_curator.stages.text.download.wikipedia.iterator WikipediaIterator
 nemo_curator.stages.text.download.wikipedia.stage WikipediaDownloadExtractStage
 nemo_curator.stages.text.download.wikipedia.url_generation WikipediaUrlGenerator
+nemo_curator.stages.text.download.common_crawl.extract CommonCrawlHTMLExtractor
+nemo_curator.stages.text.download.html_extractors AutoExtractor HTMLExtractorAlgorithm JusTextExtractor
+nemo_curator.stages.text.download.html_extractors ResiliparseExtractor TrafilaturaExtractor
+nemo_curator.stages.text.download.html_extractors.base HTMLExtractorAlgorithm
+nemo_curator.stages.text.download.html_extractors.justext JusTextExtractor
+nemo_curator.stages.text.download.html_extractors.resiliparse ResiliparseExtractor
+nemo_curator.stages.text.download.html_extractors.trafilatura TrafilaturaExtractor
+nemo_curator.stages.text.download.html_extractors.utils get_stop_list_dict
+nemo_curator.stages.text.download.utils check_s5cmd_installed decode_html detect_language lang_detect
+nemo_curator.stages.text.download.utils remove_control_characters
 nemo_curator.stages.text.filters DocumentFilter Filter LineFilter MarkRejected Score ScoreFilter WordCountFilter
 nemo_curator.stages.text.filters TokenCountFilter
 nemo_curator.stages.text.filters AlphaFilter GeneralCommentToCodeFilter
