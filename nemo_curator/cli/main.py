@@ -1,0 +1,152 @@
+"""The commands of `curator` with their options, and what becomes of errors.
+
+A command exits with 0 when it did what was asked, with 1 when it failed or rows failed, and with 2 when what was asked
+makes no sense: an unknown option, a missing file, a mistake in a configuration. An error is a line on stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from nemo_curator import __version__
+from nemo_curator.errors import (
+    CheckpointError,
+    ConfigError,
+    ContractError,
+    CuratorError,
+    InputError,
+)
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+_WRONG_USAGE = (
+    CheckpointError,
+    ConfigError,
+    ContractError,
+    InputError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+
+app = typer.Typer(
+    name="curator",
+    help="Curate training data: look at it, filter it, deduplicate it, convert it.",
+    epilog="Exits with 0 when done, 1 when the run or rows failed, 2 when the usage or the input is wrong.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        code = app(given, prog_name="curator", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except typer.TyperException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # a person gets a line; --debug has the rest
+        if "--debug" in given:
+            raise
+        return _say(_in_words(error), _exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    return WRONG_USAGE if isinstance(error, _WRONG_USAGE) else FAILED
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, CuratorError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, _WRONG_USAGE):
+        return str(error)
+    return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _say(message: str, code: int) -> int:
+    if message:
+        with contextlib.suppress(BrokenPipeError):
+            print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"curator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def curator(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a bundled recipe such as gopher.")
+    ],
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values of the recipe; also +new=value and ~key.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and run nothing.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Read the first N documents and no more.")
+    ] = None,
+    executor: Annotated[
+        str | None, typer.Option(help="What runs it: local (this machine), xenna, ray_data or ray_actor_pool.")
+    ] = None,
+    num_workers: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Processes; for Ray CPUs. 0: in this process.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Go on where an earlier run with this folder was ended.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="PACKAGE", help="A package of yours whose classes the file may name.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Run a pipeline or workflow that is written as YAML, and print what became of every row."""
+    from nemo_curator.cli.run import run_recipe
+
+    return run_recipe(
+        recipe,
+        values or [],
+        dry_run=dry_run,
+        limit=limit,
+        executor=executor,
+        num_workers=num_workers,
+        checkpoint=checkpoint,
+        allow=allow or [],
+        as_json=as_json,
+    )
