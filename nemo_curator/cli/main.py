@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+TextField = Annotated[str, typer.Option(metavar="NAME", help="The column of the texts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 
 
@@ -149,4 +150,24 @@ def run(
         checkpoint=checkpoint,
         allow=allow or [],
         as_json=as_json,
+    )
+
+
+@app.command()
+def inspect(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="JSON Lines or Parquet: files, folders, patterns.")
+    ],
+    text_field: TextField = "text",
+    samples: Annotated[int, typer.Option(min=0, metavar="N", help="Documents to show.")] = 3,
+    languages: Annotated[bool, typer.Option("--languages", help="Tell the languages of 1,000 texts.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Look at the first N documents only.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Show what is in files of documents: columns, nulls, lengths, languages, samples."""
+    from nemo_curator.cli.inspection import inspect_files
+
+    return inspect_files(
+        files, text_field=text_field, samples=samples, languages=languages, limit=limit, as_json=as_json
     )
