@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nemo_curator.backends.run_stage import run_chain
+from nemo_curator.errors import InputError
 from nemo_curator.ledger.counts import StageCount
 from nemo_curator.stages.text.io.reader import BaseFileReader, JsonlReaderStage, ParquetReaderStage
+from nemo_curator.stages.text.io.writer.base import absolute
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.utils.file_utils import get_default_file_extensions
@@ -18,6 +20,14 @@ PARQUET, JSONL = get_default_file_extensions("parquet"), get_default_file_extens
 def find_documents(paths: list[str]) -> list[Found]:
     """The JSON Lines and Parquet files that the paths stand for, with their sizes."""
     return with_sizes(find_input_files(paths, [*PARQUET, *JSONL]))
+
+
+def check_apart(files: list[Found], output: str) -> None:
+    """Raise if files that are read lie in the folder that is written to."""
+    folder = absolute(output)
+    for found in files:
+        if f"{found.path}/".startswith(f"{folder}/"):
+            raise InputError(f"cannot write to {output}: {found.path} is read from there; write to another folder")
 
 
 def is_parquet(path: str) -> bool:

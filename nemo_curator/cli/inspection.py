@@ -210,16 +210,16 @@ def _shortened(value: Any) -> Any:
 
 
 def _print(report: dict[str, Any]) -> None:
+    files = f"{report['files']:,} file{'s' * (report['files'] != 1)}"
     failed = f", {report['failed']:,} failed" if report["failed"] else ""
-    print(
-        f"{report['files']:,} file{'s' * (report['files'] != 1)}, {report['bytes']:,} bytes, {report['rows']:,} rows{failed}\n"
-    )
+    print(f"{files}, {report['bytes']:,} bytes, {report['rows']:,} rows{failed}\n")
     rows = [(one["column"], " or ".join(one["types"]), one["nulls"], one["absent"]) for one in report["columns"]]
     print_table("Columns", ("column", "type", "null", "absent"), rows)
     if report["more_columns"]:
         print(f"There are more than {MOST_COLUMNS:,} columns; the others are left out.\n")
     if (lengths := report["characters"]) is not None:
-        title = f"Characters of {report['text_field']!r}: {lengths['least']:,} to {lengths['most']:,}, mean {lengths['mean']:,}"
+        extent = f"{lengths['least']:,} to {lengths['most']:,}, mean {lengths['mean']:,}"
+        title = f"Characters of {report['text_field']!r}: {extent}"
         bars = [(f"{one['from']:,} to {one['to']:,}", one["documents"]) for one in lengths["histogram"]]
         print_table(title, ("characters", "documents", ""), _with_bars(bars))
     else:

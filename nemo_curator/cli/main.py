@@ -49,6 +49,8 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 TextField = Annotated[str, typer.Option(metavar="NAME", help="The column of the texts.")]
+Files = Annotated[list[str], typer.Argument(metavar="INPUT", help="JSON Lines or Parquet: files, folders, patterns.")]
+NumWorkers = Annotated[int | None, typer.Option(min=0, metavar="N", help="Processes. 0: in this process.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 
 
@@ -171,3 +173,58 @@ def inspect(
     return inspect_files(
         files, text_field=text_field, samples=samples, languages=languages, limit=limit, as_json=as_json
     )
+
+
+@app.command()
+def stages(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this one.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """List all stages, filters and modifiers, or describe one with its parameters."""
+    from nemo_curator.cli.catalog import show
+
+    return show(name, as_json=as_json)
+
+
+@app.command("filter")
+def filter_(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="INPUT... OUTPUT", help="Files, folders or patterns; a folder.")
+    ],
+    cascades: Annotated[
+        list[str] | None, typer.Option("--with", metavar="RECIPE", help="gopher, c4, fineweb, english, …")
+    ] = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="FILTER", help="Such as 'WordCountFilter(min_words=80)'.")
+    ] = None,
+    text_field: TextField = "text",
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="jsonl or parquet; by default that of the input.")
+    ] = None,
+    rejected: Annotated[str | None, typer.Option(metavar="PATH", help="A folder for what is dropped, and why.")] = None,
+    num_workers: NumWorkers = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Keep the documents that pass recipes or filters, and print what each of them dropped."""
+    from nemo_curator.cli.filtering import filter_files
+
+    *inputs, output = _inputs_and_output(paths)
+    return filter_files(
+        inputs,
+        output,
+        cascades=cascades or [],
+        filters=filters or [],
+        text_field=text_field,
+        file_format=file_format,
+        rejected=rejected,
+        num_workers=num_workers,
+        as_json=as_json,
+    )
+
+
+def _inputs_and_output(paths: list[str]) -> list[str]:
+    if len(paths) < 2:
+        raise typer.BadParameter("wanted what to read and then where to write")
+    return paths
