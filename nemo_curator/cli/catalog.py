@@ -70,7 +70,8 @@ def find_classes(base: type) -> list[type]:
     found: dict[type, None] = {}
     todo = [base]
     while todo:
-        for cls in todo.pop().__subclasses__():
+        children: list[type] = todo.pop().__subclasses__()
+        for cls in children:
             todo.append(cls)
             if cls.__module__.startswith("nemo_curator.") and not inspect.isabstract(cls) and cls.__name__[0] != "_":
                 found[cls] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from nemo_curator.backends.run_stage import run_chain
 from nemo_curator.errors import InputError
@@ -32,6 +33,15 @@ def check_apart(files: list[Found], output: str) -> None:
 
 def is_parquet(path: str) -> bool:
     return has_extension(path, PARQUET)
+
+
+def file_type_of(files: list[Found]) -> Literal["parquet", "jsonl"]:
+    """The format of files, which must be one."""
+    parquet = [found.path for found in files if is_parquet(found.path)]
+    if parquet and len(parquet) < len(files):
+        other = next(found.path for found in files if not is_parquet(found.path))
+        raise InputError(f"{parquet[0]} is Parquet and {other} is JSON Lines; give files of one format at a time")
+    return "parquet" if parquet else "jsonl"
 
 
 def read_documents(path: str, count: StageCount) -> Iterator[DocumentBatch]:

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nemo_curator.cli.account import run_pipeline
-from nemo_curator.cli.documents import check_apart, find_documents, is_parquet
+from nemo_curator.cli.documents import check_apart, file_type_of, find_documents
 from nemo_curator.cli.executors import make_executor
 from nemo_curator.cli.expressions import parse_filter
 from nemo_curator.config.load import did_you_mean
-from nemo_curator.errors import ConfigError, InputError
+from nemo_curator.errors import ConfigError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.text import recipes
 from nemo_curator.stages.text.filters import ScoreFilter
 from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
 from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
-from nemo_curator.utils.find_files import Found
 
 CASCADES: dict[str, Callable[[str], list[ProcessingStage]]] = {
     "c4": recipes.c4,
@@ -49,8 +48,9 @@ def filter_files(
     stages += [ScoreFilter(parse_filter(text), text_field) for text in filters]
     files = find_documents(paths)
     check_apart(files, output)
-    reader = reader_of(files, paths)
-    file_format = file_format or ("parquet" if isinstance(reader, ParquetReader) else "jsonl")
+    file_type = file_type_of(files)
+    reader = ParquetReader(paths) if file_type == "parquet" else JsonlReader(paths)
+    file_format = file_format or file_type
     pipeline = Pipeline("filter", stages=[reader, *stages, writer_of(file_format, output)])
     executor = make_executor({}, num_workers)
     run_pipeline(pipeline, lambda: pipeline.run(executor, rejected_path=rejected), as_json=as_json)
@@ -63,15 +63,6 @@ def cascade(name: str, text_field: str) -> list[ProcessingStage]:
         known = ", ".join(CASCADES)
         raise ConfigError(f"--with {name}: there is no such recipe{did_you_mean(name, CASCADES)}; known are {known}")
     return CASCADES[name](text_field)
-
-
-def reader_of(files: list[Found], paths: list[str]) -> JsonlReader | ParquetReader:
-    """The reader of files, which are of one format."""
-    parquet = [found.path for found in files if is_parquet(found.path)]
-    if parquet and len(parquet) < len(files):
-        other = next(found.path for found in files if not is_parquet(found.path))
-        raise InputError(f"{parquet[0]} is Parquet and {other} is JSON Lines; give files of one format at a time")
-    return ParquetReader(paths) if parquet else JsonlReader(paths)
 
 
 def writer_of(file_format: str, output: str) -> JsonlWriter | ParquetWriter:

@@ -16,12 +16,15 @@ from typing import Annotated
 import typer
 
 from nemo_curator import __version__
+from nemo_curator.cli import dedup_commands
+from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
 from nemo_curator.errors import (
     CheckpointError,
     ConfigError,
     ContractError,
     CuratorError,
     InputError,
+    RunFailedError,
 )
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -46,12 +49,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-TextField = Annotated[str, typer.Option(metavar="NAME", help="The column of the texts.")]
-Files = Annotated[list[str], typer.Argument(metavar="INPUT", help="JSON Lines or Parquet: files, folders, patterns.")]
-NumWorkers = Annotated[int | None, typer.Option(min=0, metavar="N", help="Processes. 0: in this process.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+app.add_typer(dedup_commands.app, name="dedup")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # whoever read our output has seen enough; typer would make a failure of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:  # a person gets a line; --debug has the rest
@@ -81,7 +82,7 @@ def _exit_code(error: Exception) -> int:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, CuratorError):
-        return str(error)
+        return str(error) if isinstance(error, RunFailedError) else " ".join(str(error).split("\n"))
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, _WRONG_USAGE):
@@ -157,9 +158,7 @@ def run(
 
 @app.command()
 def inspect(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILES", help="JSON Lines or Parquet: files, folders, patterns.")
-    ],
+    files: Files,
     text_field: TextField = "text",
     samples: Annotated[int, typer.Option(min=0, metavar="N", help="Documents to show.")] = 3,
     languages: Annotated[bool, typer.Option("--languages", help="Tell the languages of 1,000 texts.")] = False,
@@ -189,9 +188,8 @@ def stages(
 
 @app.command("filter")
 def filter_(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="INPUT... OUTPUT", help="Files, folders or patterns; a folder.")
-    ],
+    files: Files,
+    output: Output,
     cascades: Annotated[
         list[str] | None, typer.Option("--with", metavar="RECIPE", help="gopher, c4, fineweb, english, …")
     ] = None,
@@ -210,9 +208,8 @@ def filter_(
     """Keep the documents that pass recipes or filters, and print what each of them dropped."""
     from nemo_curator.cli.filtering import filter_files
 
-    *inputs, output = _inputs_and_output(paths)
     return filter_files(
-        inputs,
+        files,
         output,
         cascades=cascades or [],
         filters=filters or [],
@@ -222,9 +219,3 @@ def filter_(
         num_workers=num_workers,
         as_json=as_json,
     )
-
-
-def _inputs_and_output(paths: list[str]) -> list[str]:
-    if len(paths) < 2:
-        raise typer.BadParameter("wanted what to read and then where to write")
-    return paths

@@ -109,7 +109,7 @@ def test_a_filter_that_cannot_be_made_says_why(text, message):
     ("arguments", "message"),
     [
         (["in", "out"], "nothing to filter by"),
-        (["in", "--with", "gopher"], "wanted what to read and then where to write"),
+        (["in", "--with", "gopher"], "Missing argument"),
         (["in", "out", "--with", "goper"], "did you mean 'gopher'"),
         (["in", "out", "--with", "gopher", "--format", "csv"], "wanted jsonl or parquet"),
         (["in", "out.jsonl", "--with", "gopher"], "is a folder of files"),
