@@ -219,3 +219,26 @@ def filter_(
         num_workers=num_workers,
         as_json=as_json,
     )
+
+
+@app.command()
+def convert(
+    files: Files,
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="A folder, or one file such as all.jsonl.gz.")],
+    file_format: Annotated[str | None, typer.Option("--format", help="jsonl or parquet, in a folder.")] = None,
+    compression: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="none, gzip, bz2, xz or zstd; in Parquet also snappy, …")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Files of N documents.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Files of about so much before compression, such as 256MB.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> int:
+    """Write the same documents in another format, compression or number of files."""
+    from nemo_curator.cli.conversion import convert_files
+
+    return convert_files(
+        files, output, file_format=file_format, compression=compression, rows=rows, size=size, as_json=as_json
+    )
