@@ -249,6 +249,7 @@ def _bytes(size: str) -> int:
 
 def _print(report: dict[str, Any], output: str) -> None:
     failed = f", {report['failed']:,} failed" if report["failed"] else ""
-    print(f"{report['rows']:,} rows of {report['read']:,} files{failed}, in {report['files']:,} files: {output}")
+    read, made = (f"{count:,} file{'s' * (count != 1)}" for count in (report["read"], report["files"]))
+    print(f"{report['rows']:,} rows of {read}{failed}, in {made}: {output}")
     for failure in report["failures"]:
         print(failure)

@@ -242,3 +242,20 @@ def convert(
     return convert_files(
         files, output, file_format=file_format, compression=compression, rows=rows, size=size, as_json=as_json
     )
+
+
+@app.command()
+def doctor(as_json: AsJson = False, debug: Debug = False) -> int:
+    """Say what this machine has, what is missing, and how to get it."""
+    from nemo_curator.cli.doctor import examine
+
+    return examine(as_json=as_json)
+
+
+@app.command()
+def warmup(debug: Debug = False) -> int:
+    """Compile all kernels now, so that no later run has to."""
+    from nemo_curator.kernels.__main__ import main as compile_kernels
+
+    compile_kernels()
+    return DONE

@@ -53,7 +53,7 @@ def names(folder):
 
 def test_lines_go_through_parquet_and_come_back_as_they_were(files, capsys):
     convert("in/a.jsonl", "a.parquet")
-    assert capsys.readouterr().out == "3 rows of 1 files, in 1 files: a.parquet\n"
+    assert capsys.readouterr().out == "3 rows of 1 file, in 1 file: a.parquet\n"
     table = pq.read_table("a.parquet")
     assert table.column("when").to_pylist() == ["2024-01-01", None, None]
     convert("a.parquet", "back.jsonl")
