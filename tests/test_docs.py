@@ -62,7 +62,7 @@ def test_the_transcripts_of_a_page_are_true(page, tmp_path, monkeypatch, capsys)
         here = ["--num-workers", "0"] if arguments[0] in ("filter", "run", "dedup") else []  # or processes start
         main([*arguments, *here])
         printed = "".join(capsys.readouterr())
-        assert ">" in command or comparable(printed) == comparable(shown)
+        assert " > " in command or comparable(printed) == comparable(shown)
 
 
 def commands(page):
