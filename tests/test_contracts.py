@@ -20,6 +20,7 @@ from nemo_curator.stages.deduplication.fuzzy.lsh.lsh import LSHActor
 from nemo_curator.stages.deduplication.semantic import RankingStrategy
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
+from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
 from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
@@ -88,6 +89,7 @@ PARAMETERS = {
         "centroids_path": "centroids.npy",
     },
     "Filter": {"filter_fn": WordCountFilter(), "filter_field": "n"},
+    "FirstDocuments": {"source": FilePartitioningStage("folder"), "reader": JsonlReaderStage(), "limit": 5},
     "ForbiddenSubstringsFilter": {"substrings": ["a b", "é"]},
     "FunctionStage": None,
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},

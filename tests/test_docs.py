@@ -4,15 +4,18 @@ import doctest
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nemo_curator.cli.main import main
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(python|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(console|python|text|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LONG, SHORT = "one two three four five six", "too short"
 
 
@@ -22,11 +25,7 @@ def blocks(page, kind):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page, tmp_path):
-    documents = tmp_path / "documents"
-    documents.mkdir()
-    for name in ("a", "b"):
-        lines = [f'{{"id": "{name}{number}", "text": "{text}"}}\n' for number, text in enumerate([LONG, SHORT, LONG])]
-        (documents / f"{name}.jsonl").write_text("".join(lines))
+    write_documents(tmp_path)
     script = tmp_path / "example.py"
     script.write_text("\n\n".join(blocks(page, "python")))
     done = subprocess.run(
@@ -40,6 +39,44 @@ def test_the_examples_of_a_page_run(page, tmp_path):
     assert done.returncode == 0, done.stderr
     for shown in blocks(page, "text"):
         assert without_times(done.stdout) == without_times(shown)
+
+
+def write_documents(folder):
+    documents = folder / "documents"
+    documents.mkdir()
+    for name in ("a", "b"):
+        lines = [f'{{"id": "{name}{number}", "text": "{text}"}}\n' for number, text in enumerate([LONG, SHORT, LONG])]
+        (documents / f"{name}.jsonl").write_text("".join(lines))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")], ids=lambda page: page.name)
+def test_the_transcripts_of_a_page_are_true(page, tmp_path, monkeypatch, capsys):
+    write_documents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(page, "yaml"):
+        if (name := re.match(r"# (\S+\.yaml)\n", text)) is not None:
+            (tmp_path / name[1]).write_text(text)
+    for command, shown in commands(page):
+        program, *arguments = shlex.split(command.partition(" > ")[0])
+        assert program == "curator"
+        here = ["--num-workers", "0"] if arguments[0] in ("filter", "run", "dedup") else []  # or processes start
+        main([*arguments, *here])
+        printed = "".join(capsys.readouterr())
+        assert " > " in command or comparable(printed) == comparable(shown)
+
+
+def commands(page):
+    """The commands that are shown, each with what is shown below it."""
+    for block in blocks(page, "console"):
+        first, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+        assert first == ""
+        yield from (part.partition("\n")[::2] for part in parts)
+
+
+def comparable(text):
+    """Words of lines, without what took how long."""
+    lines = [re.sub(r"\d+\.\d\d$", "…", line.rstrip()).split() for line in text.strip().splitlines()]
+    return [line for line in lines if line]
 
 
 def without_times(table):

@@ -70,6 +70,24 @@ def join(place: str, key: str | int) -> str:
     return f"{place}.{key}" if place else str(key)
 
 
+def line_of(path: str | os.PathLike, place: str) -> int | None:
+    """The line of a YAML file on which what stands at a place begins; None where that cannot be said."""
+    node = yaml.compose(Path(path).read_text(encoding="utf-8"), _Loader)
+    line = None
+    for part in place.split("."):
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+        elif isinstance(node, yaml.SequenceNode) and part.isdecimal():
+            found = [(value, value) for value in node.value[int(part) : int(part) + 1]]
+        else:
+            found = []
+        if not found:
+            return line
+        begins, node = found[-1]
+        line = begins.start_mark.line + 1
+    return line
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about a name that is close to a known one."""
     close = difflib.get_close_matches(name, list(known), n=1)
@@ -128,7 +146,9 @@ def _parse(text: str, where: str) -> Any:
         loader.name = where
         return loader.get_single_data()
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {error}") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = "" if mark is None or "\n" not in text else f", line {mark.line + 1}"
+        raise ConfigError(f"{where}{line} is not YAML: {problem or str(error).splitlines()[0]}") from error
 
 
 def _override(config: dict[str, Any], override: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_curator.backends.base import BaseExecutor
+from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.config.build import ALLOWED, build
 from nemo_curator.config.load import FOLDER, did_you_mean, join, load_config, resolve
 from nemo_curator.core.client import RayClient
@@ -24,7 +25,7 @@ from nemo_curator.stages.resources import Resources
 
 logger = logging.getLogger(__name__)
 
-_EXECUTORS = {
+EXECUTORS = {
     "local": "nemo_curator.backends.local.LocalExecutor",
     "ray_actor_pool": "nemo_curator.backends.ray_actor_pool.RayActorPoolExecutor",
     "ray_data": "nemo_curator.backends.ray_data.RayDataExecutor",
@@ -77,12 +78,12 @@ def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
     if backend is None and mode is None:
         return None
     backend = backend or "xenna"
-    if backend not in _EXECUTORS:
-        raise ConfigError(f"backend is {backend!r}{did_you_mean(str(backend), _EXECUTORS)}; wanted {list(_EXECUTORS)}")
+    if backend not in EXECUTORS:
+        raise ConfigError(f"backend is {backend!r}{did_you_mean(str(backend), EXECUTORS)}; wanted {list(EXECUTORS)}")
     if mode is not None and mode not in _MODES:
         raise ConfigError(f"execution_mode is {mode!r}; wanted {' or '.join(_MODES)}")
     settings = {**(values.get("executor_config") or {}), **({"execution_mode": mode} if mode is not None else {})}
-    return build({"_target_": _EXECUTORS[backend], "config": settings or None}, "backend")
+    return build({"_target_": EXECUTORS[backend], "config": settings or None}, "backend")
 
 
 def create_ray_client_from_yaml(cfg: Mapping[str, Any]) -> RayClient:
@@ -102,16 +103,27 @@ def run_config(config: Mapping[str, Any], *, allowed: Sequence[str] = ALLOWED) -
     `Pipeline.run` may be given beside the stages.
     """
     made = create_pipeline_from_yaml(config, allowed=allowed)
-    executor = create_executor_from_yaml(config)
+    result = run_made(made, config, create_executor_from_yaml(config))
+    if isinstance(result, WorkflowRunResult):
+        logger.info("%s", result.table())
+    return made
+
+
+def run_made(made: Any, config: Mapping[str, Any], executor: BaseExecutor | None, num_cpus: int | None = None) -> Any:
+    """Run what was made of a configuration, with its settings of a run, and return what its `run` returns.
+
+    `num_cpus` is how many a Ray cluster gets that is started for it, unless the configuration says so.
+    """
     values = resolve(config)
     settings = {key: values[key] for key in _OF_THE_RUN if values.get(key) is not None}
-    wants_cluster = values.get("ray_client") is not None or (executor is not None and values.get("backend") != "local")
-    with create_ray_client_from_yaml(config) if wants_cluster else nullcontext():
+    client: Any = nullcontext()
+    if values.get("ray_client") is not None or not isinstance(executor, LocalExecutor | None):
+        client = create_ray_client_from_yaml(values)
+        client.num_cpus = num_cpus if client.num_cpus is None else client.num_cpus
+    with client:
         if isinstance(made, Pipeline):
-            made.run(executor, **settings)
-        else:
-            _run_workflow(made, executor, settings)
-    return made
+            return made.run(executor, **settings)
+        return _run_workflow(made, executor, settings)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,16 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run_workflow(workflow: Any, executor: BaseExecutor | None, settings: dict[str, Any]) -> None:
+def _run_workflow(workflow: Any, executor: BaseExecutor | None, settings: dict[str, Any]) -> Any:
     known = inspect.signature(workflow.run).parameters
     if executor is not None:  # some have one for each kind of step
         names = [name for name in known if name.endswith("executor")]
         settings = {**settings, **dict.fromkeys(names or ["executor"], executor)}
     if unknown := [key for key in settings if key not in known]:
         raise ConfigError(f"{type(workflow).__name__} takes no {unknown}; it takes {list(known)}")
-    result = workflow.run(**settings)
-    if isinstance(result, WorkflowRunResult):
-        logger.info("%s", result.table())
+    return workflow.run(**settings)
 
 
 def _find_file(folder: str, name: str) -> Path:

@@ -41,13 +41,26 @@ def kernel(signature: str | Callable) -> Any:
 
 def warmup() -> list[str]:
     """Compile every kernel now, so that no later process has to; return their names."""
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules([str(_FOLDER)], f"{package}."):
-        importlib.import_module(module.name)
-    named = [each for each in KERNELS if each.signature]
+    named = _named()
     for each in named:
         each.compiled()
     return [each.name for each in named]
+
+
+def kept() -> dict[str, bool]:
+    """Whether the machine code of each kernel, as it is now, is on this machine already."""
+    named = _named()
+    folder = Path(_cached(named[0].function).stats.cache_path)
+    version = f"py{sys.version_info.major}{sys.version_info.minor}"
+    return {each.name: any(folder.glob(f"*.{each.name}-{_sources()}-*.{version}.nbi")) for each in named}
+
+
+def _named() -> list[Kernel]:
+    """The kernels that Python calls."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules([str(_FOLDER)], f"{package}."):
+        importlib.import_module(module.name)
+    return [each for each in KERNELS if each.signature]
 
 
 def pays(nbytes: int) -> bool:

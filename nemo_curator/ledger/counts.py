@@ -181,6 +181,12 @@ def seen(rows: int, nbytes: int = 0) -> None:
         count.bytes_read += nbytes
 
 
+def unreported() -> int:
+    """How many of the records seen have neither been dropped nor have failed, so far."""
+    count = _open.get()
+    return 0 if count is None else (count.rows_seen or 0) - count.rows_dropped - count.rows_failed
+
+
 def cut_short(error: Exception, *, source: str, rows: int = 1) -> None:
     """Report a source that ends early: it is damaged, or its storage fails and with it the run, whatever is allowed.
 

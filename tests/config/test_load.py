@@ -1,6 +1,6 @@
 import pytest
 
-from nemo_curator.config.load import load_config, resolve
+from nemo_curator.config.load import line_of, load_config, resolve
 from nemo_curator.errors import ConfigError
 
 TEXT = """
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_said_with_its_place(path, overrides, message):
     [
         ("a: 1\nb: 2\na: 3\n", "job.yaml, line 1: \\['a'\\] given twice"),
         ("- 1\n", "holds a list; wanted keys with values"),
-        ("a: [\n", "is not YAML"),
+        ("a: [\n", "job.yaml, line 2 is not YAML"),
         ("defaults: [other]\n", "write it as one file"),
         ("a: !!python/object/apply:os.getpid []\n", "is not YAML: could not determine a constructor"),
     ],
@@ -89,3 +89,13 @@ def test_what_the_environment_holds_is_not_taken_for_a_reference(monkeypatch):
     monkeypatch.setenv("NAME", "AAA")
     assert resolve({"path": "/tmp/${oc.env:AAA}"}) == {"path": "/tmp/x${oc.env:AAA}"}
     assert resolve({"path": "a${oc.env:${oc.env:NAME}}"}) == {"path": "ax${oc.env:AAA}"}
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [("stages", 2), ("stages.1", 4), ("stages.1.filter", 5), ("stages.1.filter.min", 6), ("stages.7", 2), ("x", None)],
+)
+def test_a_place_has_a_line(tmp_path, place, line):
+    path = tmp_path / "job.yaml"
+    path.write_text("a: 1\nstages:\n- {name: first}\n- name: second\n  filter:\n    min: 3\n")
+    assert line_of(path, place) == line

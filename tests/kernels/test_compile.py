@@ -121,6 +121,11 @@ def test_warmup_compiles_what_python_calls(folder):
     assert output(start(folder, f"{RUN}; {CACHE_HITS}")) == ["14", "1"]
 
 
+def test_what_is_compiled_is_known(folder):
+    code = "from loops.compile import kept, warmup; print(kept()['total']); warmup(); print(kept()['total'])"
+    assert output(start(folder, code)) == ["False", "True"]
+
+
 def test_all_kernels_can_be_compiled_ahead():
     root = Path(compiling.__file__).parents[2]
     done = subprocess.run(

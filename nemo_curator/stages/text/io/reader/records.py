@@ -142,7 +142,7 @@ def column_of(values: list[Any]) -> pa.Array:
                 return pa.array(values, pa.list_(_SCALARS[inner.pop()]) if inner else _LIST_OF_NOTHING)
     except OverflowError:
         pass  # an integer beyond 64 bits
-    return _json_of(values)
+    return json_of(values)
 
 
 def _numbered(parts: list[Columns], taken: range | list[int] | None, numbers: RowNumbers | None) -> list[Columns]:
@@ -183,10 +183,10 @@ def _joined(parts: list[pa.Array]) -> pa.Array:
 def _cast(part: pa.Array, kind: pa.DataType) -> pa.Array:
     if part.type == pa.null():
         return pa.nulls(len(part), kind)
-    return _json_of(part.to_pylist()) if kind == JSON else part.cast(kind)
+    return json_of(part.to_pylist()) if kind == JSON else part.cast(kind)
 
 
-def _json_of(values: list[Any]) -> pa.Array:
+def json_of(values: list[Any]) -> pa.Array:
     return encoded([None if value is None else _encoder.encode(value).decode() for value in values])
 
 

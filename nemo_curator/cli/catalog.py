@@ -1,0 +1,137 @@
+"""`curator stages`: every stage, filter and modifier of the package, found by walking it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nemo_curator
+from nemo_curator.cli.output import print_json, print_table
+from nemo_curator.errors import ConfigError
+from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.text.filters import DocumentFilter
+from nemo_curator.stages.text.modifiers import DocumentModifier
+
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+KINDS: dict[str, type] = {"stage": ProcessingStage, "filter": DocumentFilter, "modifier": DocumentModifier}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What the constructor of a class takes; without a default it must be given."""
+
+    name: str
+    type: str
+    default: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What there is to say of a class: `target` is its name in YAML."""
+
+    name: str
+    kind: str
+    target: str
+    summary: str
+    description: str
+    parameters: tuple[Parameter, ...]
+
+
+def show(name: str | None, *, as_json: bool) -> int:
+    """List all there is, or describe what has this name."""
+    entries = [_entry(kind, cls) for kind, base in KINDS.items() for cls in find_classes(base)]
+    if name is None:
+        if as_json:
+            print_json([asdict(one) for one in entries])
+            return 0
+        for kind in KINDS:
+            rows = [(one.name, one.summary) for one in entries if one.kind == kind]
+            print_table(f"{len(rows)} {kind}s", ("name", "what it does"), rows)
+        return 0
+    found = [one for one in entries if name in (one.name, one.target)]
+    if not found:
+        raise ConfigError(f"there is no {name!r}{did_you_mean(name, [one.name for one in entries])}")
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            _describe(one)
+    return 0
+
+
+def find_classes(base: type) -> list[type]:
+    """The classes of this package that are of a kind and that users may build, by name."""
+    _import_everything()
+    found: dict[type, None] = {}
+    todo = [base]
+    while todo:
+        children: list[type] = todo.pop().__subclasses__()
+        for cls in children:
+            todo.append(cls)
+            if cls.__module__.startswith("nemo_curator.") and not inspect.isabstract(cls) and cls.__name__[0] != "_":
+                found[cls] = None
+    return sorted(found, key=lambda cls: (cls.__name__, cls.__module__))
+
+
+@functools.cache
+def _import_everything() -> None:
+    for module in pkgutil.walk_packages(nemo_curator.__path__, "nemo_curator."):
+        importlib.import_module(module.name)
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The end of a message that names what is close to a name, whatever the case."""
+    lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
+    close += [one for one in lower if name.lower() in one and one not in close][: 3 - len(close)]
+    return f"; did you mean {' or '.join(lower[one] for one in close)}?" if close else "; `curator stages` lists them"
+
+
+def parameters_of(cls: type) -> tuple[Parameter, ...]:
+    """The public parameters of a constructor."""
+    try:
+        signature = inspect.signature(cls)
+    except ValueError:
+        return ()
+    shown = [one for one in signature.parameters.values() if one.name[0] != "_" and one.kind not in _REST]
+    return tuple(
+        Parameter(each.name, _type_text(each.annotation), None if each.default is each.empty else _text(each.default))
+        for each in shown
+    )
+
+
+def _entry(kind: str, cls: type) -> Entry:
+    text = inspect.cleandoc(cls.__doc__ or "")
+    return Entry(
+        cls.__name__,
+        kind,
+        f"{cls.__module__}.{cls.__qualname__}",
+        text.partition("\n")[0],
+        text.partition("Example:")[0].strip(),
+        parameters_of(cls),
+    )
+
+
+def _type_text(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def _text(value: Any) -> str:
+    text = repr(value)
+    if text == "<factory>":
+        return "made anew"
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _describe(one: Entry) -> None:
+    print(f"{one.name}: {one.kind}, {one.target}\n\n{one.description}\n")
+    if one.parameters:
+        rows = [(each.name, each.type, each.default or "must be given") for each in one.parameters]
+        print_table("Parameters", ("name", "type", "default"), rows)

@@ -1,0 +1,104 @@
+"""`curator run`: a pipeline or workflow that is written as YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from nemo_curator.cli.account import run_pipeline, run_workflow
+from nemo_curator.cli.executors import make_executor
+from nemo_curator.cli.first_documents import with_limit
+from nemo_curator.cli.output import print_json
+from nemo_curator.config.build import ALLOWED
+from nemo_curator.config.load import FOLDER, did_you_mean, line_of, load_config
+from nemo_curator.config.run import create_pipeline_from_yaml, run_made
+from nemo_curator.errors import ConfigError
+from nemo_curator.ledger.fingerprint import stable_text
+from nemo_curator.pipeline import Pipeline
+
+RECIPES = FOLDER / "text"
+
+
+def run_recipe(
+    recipe: str,
+    values: list[str],
+    *,
+    dry_run: bool,
+    limit: int | None,
+    executor: str | None,
+    num_workers: int | None,
+    checkpoint: str | None,
+    allow: list[str],
+    as_json: bool,
+) -> int:
+    path = find_recipe(recipe)
+    if allow:
+        sys.path.append(str(Path.cwd()))  # where a package of one's own is, as for `python -m`
+    config = load_config(path, values)
+    if executor is not None:
+        config["backend"] = executor
+    if checkpoint is not None:
+        config["checkpoint_path"] = checkpoint
+    try:
+        made = create_pipeline_from_yaml(config, log_config=False, allowed=(*ALLOWED, *allow))
+    except ConfigError as error:
+        raise ConfigError(_with_line(path, str(error))) from error
+    if limit is not None:
+        made = _limited(made, limit)
+    if dry_run:
+        _describe(made, as_json=as_json)
+        return 0
+    engine = make_executor(config, num_workers)
+
+    def start() -> Any:
+        return run_made(made, config, engine, num_cpus=num_workers)
+
+    if isinstance(made, Pipeline):
+        run_pipeline(made, start, as_json=as_json)
+    else:
+        run_workflow(start, as_json=as_json)
+    return 0
+
+
+def find_recipe(recipe: str) -> Path:
+    """The file of this path, or the bundled recipe of this name."""
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    bundled = RECIPES / f"{recipe}.yaml"
+    if bundled.parent == RECIPES and bundled.is_file():
+        return bundled
+    names = sorted(each.stem for each in RECIPES.glob("*.yaml"))
+    if "/" in recipe or path.suffix:
+        there = sorted(each.name for each in path.parent.glob("*.y*ml"))
+        close = did_you_mean(path.name, there)
+        raise ConfigError(f"there is no file {recipe}{close}; bundled recipes are {', '.join(names)}")
+    raise ConfigError(f"there is no recipe {recipe!r}{did_you_mean(recipe, names)}; bundled are {', '.join(names)}")
+
+
+def _with_line(path: Path, message: str) -> str:
+    """Say on which line of the file the place is that a message begins with."""
+    line = line_of(path, message.partition(": ")[0])
+    return message if line is None else f"{path}, line {line}: {message}"
+
+
+def _limited(made: Any, limit: int) -> Pipeline:
+    if not isinstance(made, Pipeline):
+        raise ConfigError(f"{type(made).__name__} must see all documents; --limit is for pipelines")
+    return Pipeline(made.name, stages=with_limit(made.stages, limit))
+
+
+def _describe(made: Any, *, as_json: bool) -> None:
+    if isinstance(made, Pipeline):
+        plan = made.describe()
+        print_json({"pipeline": made.name, "plan": plan.splitlines()}) if as_json else print(plan)
+        return
+    fields = [field.name for field in dataclasses.fields(made) if field.repr]
+    settings = {name: stable_text(getattr(made, name)) for name in fields}  # without what is secret
+    name = type(made).__name__
+    if as_json:
+        print_json({"workflow": name, "settings": settings})
+    else:
+        print("\n".join([f"Workflow: {name}", *(f"  {key}: {value}" for key, value in settings.items())]))
