@@ -1,0 +1,1 @@
+"""Curation of images: embeddings, filters and deduplication."""

@@ -1,0 +1,23 @@
+"""Filters of images: by scores of models, and by the pixels alone."""
+
+from nemo_curator.stages.image.filters.aesthetic_filter import ImageAestheticFilterStage
+from nemo_curator.stages.image.filters.base import BaseFilterStage
+from nemo_curator.stages.image.filters.nsfw_filter import ImageNSFWFilterStage
+from nemo_curator.stages.image.filters.pixel_filters import (
+    ImageAspectRatioFilterStage,
+    ImageBlurFilterStage,
+    ImageEntropyFilterStage,
+    ImageResolutionFilterStage,
+    PixelFilterStage,
+)
+
+__all__ = [
+    "BaseFilterStage",
+    "ImageAestheticFilterStage",
+    "ImageAspectRatioFilterStage",
+    "ImageBlurFilterStage",
+    "ImageEntropyFilterStage",
+    "ImageNSFWFilterStage",
+    "ImageResolutionFilterStage",
+    "PixelFilterStage",
+]
