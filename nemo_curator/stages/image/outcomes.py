@@ -24,7 +24,11 @@ def set_aside(image: ImageObject, problem: str, task: Task) -> None:
 
 def usable_pixels(image: ImageObject, task: Task) -> np.ndarray | None:
     """The pixels of an image. One that has none, or none that anything here takes, is set aside."""
-    pixels = image.image_data
+    try:
+        pixels = image.image_data
+    except InputError as error:
+        set_aside(image, f"is {error}", task)
+        return None
     if problem := problem_of(pixels):
         set_aside(image, problem, task)
         return None

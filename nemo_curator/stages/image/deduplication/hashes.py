@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -59,10 +58,9 @@ class ImageHashStage(ProcessingStage[ImageBatch, ImageBatch]):
         hashed = []
         for image in task.data:
             if (pixels := usable_pixels(image, task)) is not None:
-                made: Any = copy.copy(image)
-                made.content_hash = content_hash(pixels)
-                made.perceptual_hash = perceptual_hash(pixels) if self.is_perceptual else None
-                hashed.append(made)
+                hashes = perceptual_hash(pixels) if self.is_perceptual else None
+                vars(image).update(content_hash=content_hash(pixels), perceptual_hash=hashes)
+                hashed.append(image)
         return replace(task, data=hashed)
 
 

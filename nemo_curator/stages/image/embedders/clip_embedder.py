@@ -12,7 +12,7 @@ from nemo_curator.models.clip import CLIP_ID, CLIPImageEmbeddings
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.image.outcomes import set_aside, usable_pixels
 from nemo_curator.stages.resources import gpus_or
-from nemo_curator.tasks.image import ImageBatch
+from nemo_curator.tasks.image import ImageBatch, ImageObject
 
 MOST_CPUS = 4
 """For one worker without a GPU: it holds a model of a gigabyte, and matrices this large keep several CPUs busy."""
@@ -63,21 +63,29 @@ class ImageEmbeddingStage(ProcessingStage[ImageBatch, ImageBatch]):
         self.model = None
 
     def process(self, task: ImageBatch) -> ImageBatch:
-        usable = [image for image in task.data if usable_pixels(image, task) is not None]
-        embedded = []
-        for start in range(0, len(usable), self.model_inference_batch_size):
-            images = usable[start : start + self.model_inference_batch_size]
-            vectors = as_numpy(self.model([image.image_data for image in images]))
-            for image, vector in zip(images, vectors, strict=True):
-                if not np.isfinite(vector).all():
-                    set_aside(image, "has an embedding that is not finite", task)
-                    continue
-                image.embedding = vector
-                if self.remove_image_data:
-                    image.image_data = None
-                embedded.append(image)
+        embedded: list[ImageObject] = []
+        for start in range(0, len(task.data), self.model_inference_batch_size):
+            embedded += self._embedded(task.data[start : start + self.model_inference_batch_size], task)
         task.data = embedded
         return task
+
+    def _embedded(self, images: list[ImageObject], task: ImageBatch) -> list[ImageObject]:
+        """Those of some images that have an embedding now."""
+        pixels = [usable_pixels(image, task) for image in images]
+        usable = [(image, one) for image, one in zip(images, pixels) if one is not None]
+        if not usable:
+            return []
+        vectors = as_numpy(self.model([one for _, one in usable]))
+        embedded = []
+        for (image, _), vector in zip(usable, vectors, strict=True):
+            if not np.isfinite(vector).all():
+                set_aside(image, "has an embedding that is not finite", task)
+                continue
+            image.embedding = vector
+            if self.remove_image_data:
+                image.image_data = None
+            embedded.append(image)
+        return embedded
 
 
 def as_numpy(values: Any) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -31,7 +30,7 @@ class BaseFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
     score_threshold: float = 0.5
     verbose: bool = False
     name: str = "image_filter"
-    score_only: bool = False
+    score_only: bool = field(default=False, kw_only=True)
 
     model: Any = field(default=None, init=False, repr=False, compare=False)
 
@@ -84,7 +83,7 @@ class BaseFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
 def judged(
     name: str, task: ImageBatch, score_field: str, scores: Sequence[Any] | np.ndarray, keep: np.ndarray | None
 ) -> ImageBatch:
-    """A batch of the images that are kept, each a copy that has its score; None keeps all."""
+    """A batch of the images that are kept, which get their scores; None keeps all."""
     plain = [score.item() if isinstance(score, np.generic) else score for score in scores]
     if keep is None:
         keep = np.ones(len(plain), bool)
@@ -92,9 +91,8 @@ def judged(
     kept = []
     for image, score, stays in zip(task.data, plain, keep, strict=True):
         if stays:
-            scored = copy.copy(image)
-            setattr(scored, score_field, score)
-            kept.append(scored)
+            setattr(image, score_field, score)
+            kept.append(image)
     return replace(task, data=kept)
 
 

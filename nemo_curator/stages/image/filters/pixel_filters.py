@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +25,7 @@ class PixelFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
     is set aside.
     """
 
-    score_only: bool = False
+    score_only: bool = field(default=False, kw_only=True)
 
     score_field: ClassVar[str]
 
