@@ -91,6 +91,7 @@ PARAMETERS = {
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},
+    "ImageWriterStage": {"output_dir": "folder"},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
     "LSHStage": {"num_bands": 10, "minhashes_per_band": 2},

@@ -73,6 +73,11 @@ nemo_curator.stages.text.embedders.base SentenceTransformerEmbeddingModelStage
 nemo_curator.stages.text.embedders.vllm VLLMEmbeddingModelStage
 nemo_curator.stages.function_decorators processing_stage
 nemo_curator.stages.function_definitions processing_stage
+nemo_curator.stages.image ConvertImageBatchToDocumentBatchStage ImageReaderStage ImageWriterStage
+nemo_curator.stages.image.io ConvertImageBatchToDocumentBatchStage ImageReaderStage ImageWriterStage
+nemo_curator.stages.image.io.convert ConvertImageBatchToDocumentBatchStage
+nemo_curator.stages.image.io.image_reader ImageReaderStage
+nemo_curator.stages.image.io.image_writer ImageWriterStage
 nemo_curator.stages.resources Resources
 nemo_curator.stages.text.deduplication TextDuplicatesRemovalWorkflow
 nemo_curator.stages.text.deduplication.lines LineDeduplicationWorkflow
@@ -199,6 +204,7 @@ nemo_curator.stages.text.modules.splitter DocumentSplitter
 nemo_curator.stages.text.utils.constants policy_substrings
 nemo_curator.tasks DocumentBatch EmptyTask FailedTask FileGroupTask ImageBatch ImageObject NoneTask Task _EmptyTask
 nemo_curator.tasks.document DocumentBatch
+nemo_curator.tasks.image ImageBatch ImageObject ImageSampleTask ImageTaskData
 nemo_curator.tasks.sentinels EmptyTask
 nemo_curator.tasks.utils TaskPerfUtils
 nemo_curator.utils.atomic_io fsync_directory write_json_atomically write_json_atomically_if_absent

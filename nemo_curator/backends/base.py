@@ -252,11 +252,12 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
     """List what the source finds, name it, and check that its columns are those that the stages want."""
     if plan.source is None:
         if not initial_tasks:
-            taken = task_types(plan.stages[0])[0]
-            raise ContractError(
-                f"{plan.stages[0].name} takes {taken.__name__ if taken else 'tasks'}; "
-                "begin the pipeline with a reader, or give run() initial_tasks"
+            first = plan.stages[0]
+            taken = task_types(first)[0]
+            remedy = getattr(
+                first, "remedy_without_tasks", "begin the pipeline with a reader, or give run() initial_tasks"
             )
+            raise ContractError(f"{first.name} takes {taken.__name__ if taken else 'tasks'}; {remedy}")
         for position, task in enumerate(initial_tasks):
             if not task.task_id:
                 task._set_task_id("0", position)

@@ -17,6 +17,7 @@ from nemo_curator.ledger.rejects import Reject, missing_rows, rejected
 from nemo_curator.stages.base import ProcessingStage, missing_inputs
 from nemo_curator.tasks.document import DocumentBatch, concat_batches
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.tasks.sentinels import FailedTask, NoneTask, SentinelTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.performance_utils import StagePerfStats
@@ -195,7 +196,7 @@ def _isolate(stage: ProcessingStage, tasks: list[Task], error: Exception, count:
         return
     task = tasks[0]
     rows = task.num_items
-    if isinstance(task, DocumentBatch) and rows > 1 and _may_be_cut(stage, error):
+    if isinstance(task, DocumentBatch | ImageBatch) and rows > 1 and _may_be_cut(stage, error):
         half = rows // 2
         parts = [task.slice(0, half), task.slice(half, rows - half)]
         yield from _together(task, [list(_results(stage, [part], count, attempts=1)) for part in parts])
@@ -208,6 +209,10 @@ def _together(task: Task, parts: list[list[Task]]) -> Iterator[Task]:
     made = [result for part in parts for result in part]
     if made and max(map(len, parts)) == 1 and all(isinstance(result, DocumentBatch) for result in made):
         yield concat_batches(cast("list[DocumentBatch]", made))
+        return
+    if made and max(map(len, parts)) == 1 and all(isinstance(result, ImageBatch) for result in made):
+        batches = cast("list[ImageBatch]", made)
+        yield batches[0].with_images([image for batch in batches for image in batch.data])
         return
     for position, result in enumerate(made):
         _identify(result, task, position, is_fanout=len(made) > 1)
@@ -237,7 +242,7 @@ def _may_be_cut(stage: ProcessingStage, error: Exception) -> bool:
 
 def _reject(stage: ProcessingStage, task: Task, count: StageCount, error: str | None = None) -> None:
     """Keep the rows of a task that did not come through, where somebody wants them."""
-    if count.rejects is not None and isinstance(task, DocumentBatch):
+    if count.rejects is not None and isinstance(task, DocumentBatch | ImageBatch):
         try:
             rows: list[Any] = [row for row, _ in rejected(task, np.zeros(task.num_items, dtype=bool), None)]
         except Exception as problem:  # as above

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nemo_curator.tasks.document import DocumentBatch
+    from nemo_curator.tasks.image import ImageBatch
 
 SAMPLES = 20
 """How many failures a stage keeps with their text, for each source partition; all are counted."""
@@ -143,7 +144,11 @@ def failed(error: Exception, *, source: str, record: Any = None, rows: int = 1) 
 
 
 def dropped(
-    by: str, rows: int, batch: DocumentBatch | None = None, keep: np.ndarray | None = None, scores: Any = None
+    by: str,
+    rows: int,
+    batch: DocumentBatch | ImageBatch | None = None,
+    keep: np.ndarray | None = None,
+    scores: Any = None,
 ) -> None:
     """Report rows that a filter removed; with the batch, its mask and its scores they can be kept for people to see."""
     count = _open.get()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from nemo_curator.tasks.image import ImageBatch
+
 if TYPE_CHECKING:
     from nemo_curator.ledger.counts import StageCount
     from nemo_curator.tasks.document import DocumentBatch
@@ -73,15 +75,13 @@ class Rejects:
             count.rejects = None
 
 
-def rejected(batch: DocumentBatch, keep: np.ndarray, scores: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+def rejected(batch: DocumentBatch | ImageBatch, keep: np.ndarray, scores: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     """The rows of a batch that are not kept, each with its score."""
     gone = np.flatnonzero(~keep)
-    table = batch.filter(~keep)
-    columns = {name: table.values(name) for name in table.get_columns()}
-    for at, row in enumerate(gone):
-        score: Any = None if scores is None else scores[int(row)]
+    for at, row in zip(gone, _rows(batch.filter(~keep)), strict=True):
+        score: Any = None if scores is None else scores[int(at)]
         plain = score.item() if isinstance(score, np.generic) else score
-        yield {name: values[at] for name, values in columns.items()}, plain
+        yield row, plain
 
 
 def missing_rows(before: Iterable[Task], after: Iterable[Task], count: int) -> list[dict[str, Any]]:
@@ -104,6 +104,8 @@ def missing_rows(before: Iterable[Task], after: Iterable[Task], count: int) -> l
 
 
 def _rows(task: Task) -> list[dict[str, Any]]:
+    if isinstance(task, ImageBatch):
+        return [image.values() for image in task.data]
     if not hasattr(task, "get_columns"):
         return []
     batch = cast("DocumentBatch", task)

@@ -90,13 +90,13 @@ def make_plan(
 
 
 def flatten(stages: Iterable[ProcessingStage]) -> list[ProcessingStage]:
-    """Replace composites by their parts, however deep."""
+    """Replace composites by their parts, however deep, and put before a stage the one that finds its input."""
     flat: list[ProcessingStage] = []
     for stage in stages:
         if isinstance(stage, CompositeStage):
             flat.extend(flatten(stage.decompose_and_apply_with()))
         else:
-            flat.append(stage)
+            flat.extend(stage.with_source())
     return flat
 
 

@@ -96,6 +96,10 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         """Attributes and columns that are there afterwards. A stage that names none may add any."""
         return [], []
 
+    def with_source(self) -> list[ProcessingStage]:
+        """The stage, behind the one that finds what it reads where it was told where to look."""
+        return [self]
+
     def setup_on_node(self, node_info: NodeInfo | None = None, worker_metadata: WorkerMetadata | None = None) -> None:
         """Once on every machine, before `setup`: fetch models."""
 

@@ -23,6 +23,8 @@ from nemo_curator.utils.storage import open_bytes
 T = TypeVar("T")
 DEFAULT_BLOCK_BYTES = 16 * 2**20
 """What a file may have before it is split, where nothing else is asked for."""
+SOURCE_ROOT = "source_root"
+"""In the metadata of a task: the folder that was searched, as seen from which paths name what is in the files."""
 
 
 @dataclass
@@ -62,9 +64,10 @@ class FilePartitioningStage(ProcessingStage[EmptyTask, FileGroupTask]):
         extensions = self.file_extensions or [".jsonl", ".json", ".parquet"]
         files = find_input_files(self.file_paths, extensions, self.storage_options)
         parts = self._parts(files)[: self.limit]
-        ids = _ids(parts, common_folder(found.root for found in files))
+        root = common_folder(found.root for found in files)
+        ids = _ids(parts, root)
         return [
-            self._task(part, {"partition_index": index, "total_partitions": len(parts)}, source_id)
+            self._task(part, {SOURCE_ROOT: root, "partition_index": index, "total_partitions": len(parts)}, source_id)
             for index, (part, source_id) in enumerate(zip(parts, ids))
         ]
 
@@ -92,7 +95,7 @@ class FilePartitioningStage(ProcessingStage[EmptyTask, FileGroupTask]):
         runs = each(lambda path: row_group_runs(path, block, self.storage_options), list(sizes))
         return {path: [{"row_groups": run} for run in cut] for path, cut in zip(sizes, runs) if len(cut) > 1}
 
-    def _task(self, part: Part, place: dict[str, int], source_id: str) -> FileGroupTask:
+    def _task(self, part: Part, place: dict[str, Any], source_id: str) -> FileGroupTask:
         task = FileGroupTask(
             dataset_name=infer_dataset_name_from_path(part.paths[0]),
             data=part.paths,

@@ -2,7 +2,7 @@
 
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
-from nemo_curator.tasks.image import ImageBatch, ImageObject
+from nemo_curator.tasks.image import ImageBatch, ImageObject, ImageSampleTask, ImageTaskData
 from nemo_curator.tasks.sentinels import EmptyTask, FailedTask, NoneTask, SentinelTask, _EmptyTask
 from nemo_curator.tasks.tasks import Task
 
@@ -13,6 +13,8 @@ __all__ = [
     "FileGroupTask",
     "ImageBatch",
     "ImageObject",
+    "ImageSampleTask",
+    "ImageTaskData",
     "NoneTask",
     "SentinelTask",
     "Task",

@@ -1,29 +1,98 @@
 """Images and what is known about them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nemo_curator.tasks.tasks import Task
+from nemo_curator.utils.image_codec import decode_rgb, extension_of
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ImageObject:
-    """One image: pixels as an (H, W, C) uint8 array, an embedding, scores."""
+    """One image: what a file held, or pixels, with a caption, an embedding and scores. It takes other attributes, too.
+
+    `image_bytes` is the encoded image as it was read. `image_data` decodes it when asked, into (H, W, 3) RGB that is
+    read-only, and remembers the pixels; assigned pixels take the place of the bytes. `decode_size` lets a JPEG come
+    smaller, as long as each side keeps so many pixels. `extras` holds other members of a webdataset sample by their
+    extension. A pickle holds the bytes, and pixels only where there are no bytes.
+    """
 
     image_path: str = ""
     image_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
-    image_data: np.ndarray | None = field(default=None, repr=False)
-    embedding: np.ndarray | None = field(default=None, repr=False)
+    image_data: np.ndarray | None = None
+    embedding: np.ndarray | None = None
     aesthetic_score: float | None = None
     nsfw_score: float | None = None
+    image_bytes: bytes | None = field(default=None, kw_only=True)
+    caption: str | None = field(default=None, kw_only=True)
+    extras: dict[str, bytes] = field(default_factory=dict, kw_only=True)
+    decode_size: int | None = field(default=None, kw_only=True)
+
+    @property
+    def extension(self) -> str | None:
+        """The extension that belongs to the bytes; where they do not tell, that of the path. None without bytes."""
+        if self.image_bytes is None:
+            return None
+        return extension_of(self.image_bytes) or self.image_path.rpartition(".")[2].lower() or None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the encoded image, or of the pixels where it was not read."""
+        held = self.image_bytes if self.image_bytes is not None else self.__dict__["_pixels"]
+        return 0 if held is None else memoryview(held).nbytes
+
+    def drop_pixels(self) -> None:
+        """Forget pixels that can be decoded again."""
+        if self.image_bytes is not None:
+            self.__dict__["_pixels"] = None
+
+    def values(self) -> dict[str, Any]:
+        """What is known of the image, without bytes, pixels and other arrays."""
+        known = {name: value for name, value in self.__dict__.items() if name[0] != "_" and name != "extras"}
+        is_array = (bytes, np.ndarray)
+        return {
+            name: value for name, value in known.items() if not isinstance(value, is_array) and value not in (None, {})
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ if self.image_bytes is None else {**self.__dict__, "_pixels": None}
+
+    def __repr__(self) -> str:
+        return f"ImageObject(image_id={self.image_id!r}, image_path={self.image_path!r})"
+
+
+def _pixels(image: ImageObject) -> np.ndarray | None:
+    if image.__dict__["_pixels"] is None and image.image_bytes is not None:
+        image.__dict__["_pixels"] = decode_rgb(image.image_bytes, image.decode_size)
+    return image.__dict__["_pixels"]
+
+
+def _set_pixels(image: ImageObject, pixels: np.ndarray | None) -> None:
+    image.__dict__.update(_pixels=pixels, _bytes=None)
+
+
+def _set_bytes(image: ImageObject, data: bytes | None) -> None:
+    if data is not None:
+        image.__dict__["_pixels"] = None
+    image.__dict__["_bytes"] = data
+
+
+for _name, _property in {
+    "image_data": property(_pixels, _set_pixels),
+    "image_bytes": property(lambda image: image.__dict__["_bytes"], _set_bytes),
+}.items():
+    setattr(ImageObject, _name, _property)  # fields to dataclass, which would take a property for their default
 
 
 @dataclass(repr=False, eq=False)
 class ImageBatch(Task[list[ImageObject]]):
-    """Images that go through a stage together."""
+    """Images that go through a stage together; each counts as a row."""
 
     dataset_name: str = ""
     data: list[ImageObject] = field(default_factory=list)
@@ -32,5 +101,59 @@ class ImageBatch(Task[list[ImageObject]]):
     def num_items(self) -> int:
         return len(self.data)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(image.nbytes for image in self.data)
+
     def validate(self) -> bool:
-        return bool(self.data)
+        return all(isinstance(image, ImageObject) for image in self.data)
+
+    def get_columns(self) -> list[str]:
+        """The attributes that images have, by the first of them."""
+        first = self.data[0] if self.data else ImageObject()
+        return ["image_data", "image_bytes", *(name for name in first.__dict__ if not name.startswith("_"))]
+
+    def filter(self, keep: np.ndarray) -> ImageBatch:
+        """Keep the images where the boolean array `keep` is true."""
+        return self.with_images([image for image, stays in zip(self.data, keep, strict=True) if stays])
+
+    def slice(self, start: int, length: int) -> ImageBatch:
+        return self.with_images(self.data[start : start + length])
+
+    def with_images(self, images: list[ImageObject]) -> ImageBatch:
+        """The same batch with other images."""
+        settings = list(self._stage_perf), dict(self._metadata)
+        new = ImageBatch(self.dataset_name, images, *settings, task_id=self.task_id)
+        new._source_id, new._elided = self._source_id, self._elided
+        return new
+
+
+@dataclass(kw_only=True)
+class ImageTaskData:
+    """Where an image is, and whether it could be used."""
+
+    image_path: Path | str
+    image_id: str | None = None
+    is_valid: bool = True
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "image_path": str(self.image_path)}
+
+
+TData = TypeVar("TData", bound=ImageTaskData)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ImageSampleTask(Task[TData]):
+    """One image by itself."""
+
+    dataset_name: str = ""
+    data: TData
+
+    @property
+    def num_items(self) -> int:
+        return 1
+
+    def validate(self) -> bool:
+        return True

@@ -25,12 +25,16 @@ _REGULAR, _FOLDER, _LONG_NAME, _SPARSE, _PAX = b"\x0007", b"5", b"L", b"S", b"x"
 _ABOUT_NO_MEMBER = b"KgXV"  # long names of links, pax records for all members, those of Solaris, the name of a volume
 _WITHOUT_DATA = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
 _PAX_RECORD = re.compile(rb"([0-9]{1,7}) ([^=]+)=")
+_OCTAL = re.compile(rb"[0-7]*")
+_PLAIN_NAME = re.compile(rb"\w[\w-]*\.?\w+")
+_MAGIC, _MAGIC_AT = re.compile(rb"ustar"), 257
 
 
 def tar_members(
     path: str,
     *,
     skipped: Callable[[InputError], None],
+    damaged: Callable[[InputError], None] | None = None,
     max_bytes: int = MEMBER_BYTES,
     storage_options: dict[str, Any] | None = None,
 ) -> Iterator[tuple[str, bytes]]:
@@ -39,13 +43,14 @@ def tar_members(
     It is read as a stream, from a file or URL, and nothing is written anywhere. `skipped` is told of each member that
     is not given: one larger than `max_bytes`, a link, a device, a sparse file, a name that leads out of a folder.
     Folders are passed over in silence. Of a damaged archive, the members before the damage are given before InputError
-    is raised; one without the mark that ends an archive was cut off.
+    is raised; one without the mark that ends an archive was cut off. Where `damaged` is given it is told of the damage
+    instead, and reading goes on at the next header that is whole.
     """
     short = next((method for suffix, method in _SHORT_SUFFIXES.items() if path.lower().endswith(suffix)), None)
     method = short or compression_of(path)
     with open_bytes(path, storage_options) as file:
         chunks = decompressed(file, method, path) if method else iter(lambda: file.read(_CHUNK_BYTES), b"")
-        yield from _Archive(path, _Stream(chunks), skipped, max_bytes).members()
+        yield from _Archive(path, _Stream(chunks), skipped, damaged, max_bytes).members()
 
 
 @dataclass
@@ -60,11 +65,22 @@ class _Stream:
 
     def take(self, count: int) -> bytes:
         """The next bytes; fewer where it ends."""
-        return b"".join(self._parts(count))
+        end = self._at + count
+        if end > len(self._chunk):
+            return b"".join(self._parts(count))
+        data = self._chunk[self._at : end]
+        self._at = end
+        self.place += count
+        return data
 
     def skip(self, count: int) -> int:
         """Pass by bytes without holding them, and say how many there were."""
         return sum(map(len, self._parts(count)))
+
+    def put_back(self, data: bytes) -> None:
+        """Give bytes that were taken once more."""
+        self._chunk, self._at = data + self._chunk[self._at :], 0
+        self.place -= len(data)
 
     def _parts(self, count: int) -> Iterator[bytes]:
         while count > 0 and (self._at < len(self._chunk) or self._fill()):
@@ -97,6 +113,7 @@ class _Archive:
     path: str
     stream: _Stream
     skipped: Callable[[InputError], None]
+    damaged: Callable[[InputError], None] | None
     max_bytes: int
     number: int = 1
     start: int = 0
@@ -104,6 +121,34 @@ class _Archive:
     """What the headers before that of a member say about it."""
 
     def members(self) -> Iterator[tuple[str, bytes]]:
+        while True:
+            try:
+                yield from self._members()
+            except _DamageError as error:
+                if self.damaged is None:
+                    raise InputError(str(error)) from None
+                self.damaged(InputError(str(error)))
+                self.number += 1
+                self.extended = {}
+                if self._find_header():
+                    continue
+            return
+
+    def _find_header(self) -> bool:
+        """Go to the next header that is whole, wherever it begins."""
+        held = self.stream.take(_CHUNK_BYTES)
+        while True:
+            for found in _MAGIC.finditer(held, _MAGIC_AT):
+                block = held[found.start() - _MAGIC_AT :][:_BLOCK]
+                if len(block) == _BLOCK and _is_header(block):
+                    self.stream.put_back(held[found.start() - _MAGIC_AT :])
+                    return True
+            more = self.stream.take(_CHUNK_BYTES)
+            if not more:
+                return False
+            held = held[1 - _BLOCK :] + more
+
+    def _members(self) -> Iterator[tuple[str, bytes]]:
         zeros = first = 0
         while block := self._next_block():
             if not block.strip(b"\0"):
@@ -111,6 +156,7 @@ class _Archive:
                 continue
             if zeros:
                 if zeros < 2 or (self.start - first) % _RECORD:
+                    self.stream.put_back(block)
                     raise self._damage("zeros that end no archive are before it")
                 zeros, first = 0, self.start
             header = self._header(block)
@@ -143,7 +189,6 @@ class _Archive:
 
     def _why_not(self, header: _Header) -> str | None:
         """Why a member is not given."""
-        parts = re.split(rb"[/\\]", header.name)
         if header.kind in _WITHOUT_DATA:
             return f"is {_WITHOUT_DATA[header.kind]}, which is not followed"
         if header.kind == _SPARSE or b"sparse" in self.extended:
@@ -154,20 +199,23 @@ class _Archive:
             return f"has {header.size} bytes; wanted at most {self.max_bytes}"
         if b"unread" in self.extended:
             return f"has a header of more than {HEADER_BYTES} bytes"
-        if not parts[0] or parts[0][1:2] == b":" or b".." in parts or b"\0" in header.name:
+        if not _PLAIN_NAME.fullmatch(header.name) and _leads_out(header.name):
             return "has a name that leads out of the folder, or none"
         return None
 
     def _header(self, block: bytes) -> _Header:
-        blank = block[:148] + b" " * 8 + block[156:]
-        signed = sum(blank) - 256 * sum(byte > 127 for byte in blank)  # as some old programs add it up
-        if len(block) < _BLOCK or _number(block[148:156]) not in (sum(blank), signed):
-            raise self._damage("there is no header" if len(block) == _BLOCK else "it is cut off")
+        if len(block) < _BLOCK:
+            raise self._damage("it is cut off")
+        if not _is_header(block):
+            self.stream.put_back(block[1:])
+            raise self._damage("there is no header")
         kind, name, size = block[156:157], block[:100].split(b"\0")[0], _number(block[124:136])
         if kind not in (_PAX, _LONG_NAME) and kind not in _ABOUT_NO_MEMBER:
             prefix = block[345:500].split(b"\0")[0] if block[257:263] == b"ustar\0" else b""
-            name = self.extended.get(b"path", prefix + b"/" + name if prefix else name)
-            size = int(self.extended.get(b"size", b"%d" % (-1 if size is None else size)))
+            name = prefix + b"/" + name if prefix else name
+            if self.extended:
+                name = self.extended.get(b"path", name)
+                size = int(self.extended[b"size"]) if b"size" in self.extended else size
         if size is None or size < 0:
             raise self._damage("its size is no number")
         return _Header(name, size, kind, kind == _SPARSE and block[482] > 0)
@@ -206,9 +254,28 @@ class _Archive:
             raise self._damage("it is cut off")
         self.stream.skip(-size % _BLOCK)
 
-    def _damage(self, what: str) -> InputError:
-        place = f"{self.path}: member {self.number}, at byte {self.start}, and what follows could not be read"
-        return InputError(f"{place}: {self.stream.error or what}")
+    def _damage(self, what: str) -> _DamageError:
+        follows = ", and what follows" if self.damaged is None or self.stream.error else ""
+        place = f"{self.path}: member {self.number}, at byte {self.start}{follows} could not be read"
+        return _DamageError(f"{place}: {self.stream.error or what}")
+
+
+class _DamageError(Exception):
+    """An archive is not as it should be here."""
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether the sum of a block is the one that it holds, as unsigned bytes or, as some old programs add, signed."""
+    total = sum(block) - sum(block[148:156]) + 8 * 32
+    wanted = _number(block[148:156])
+    if wanted == total:
+        return True
+    return wanted == total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+
+
+def _leads_out(name: bytes) -> bool:
+    parts = re.split(rb"[/\\]", name)
+    return not parts[0] or parts[0][1:2] == b":" or b".." in parts or b"\0" in name
 
 
 def _number(digits: bytes) -> int | None:
@@ -216,7 +283,7 @@ def _number(digits: bytes) -> int | None:
     if digits[0] == 128:
         return int.from_bytes(digits[1:], "big")
     digits = digits.strip(b" \0")
-    return int(digits or b"0", 8) if re.fullmatch(rb"[0-7]*", digits) else None
+    return int(digits or b"0", 8) if _OCTAL.fullmatch(digits) else None
 
 
 def _text(name: bytes) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from nemo_curator.kernels.hamming import BITS, find_near_hashes
+from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.image.deduplication.phash import perceptual_hash
-from nemo_curator.stages.image.outcomes import drop, usable_pixels
+from nemo_curator.stages.image.usable import with_pixels
 from nemo_curator.tasks.image import ImageBatch
 
 
@@ -46,6 +47,7 @@ class ImageHashStage(ProcessingStage[ImageBatch, ImageBatch]):
     is_perceptual: bool = True
     name: str = "image_hash"
 
+    is_row_wise = True
     requires = {"PIL": "image"}
 
     def inputs(self) -> tuple[list[str], list[str]]:
@@ -56,12 +58,12 @@ class ImageHashStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     def process(self, task: ImageBatch) -> ImageBatch:
         hashed = []
-        for image in task.data:
-            if (pixels := usable_pixels(image, task)) is not None:
-                hashes = perceptual_hash(pixels) if self.is_perceptual else None
-                vars(image).update(content_hash=content_hash(pixels), perceptual_hash=hashes)
-                hashed.append(image)
-        return replace(task, data=hashed)
+        for image, pixels in with_pixels(task.data, task):
+            hashes = perceptual_hash(pixels) if self.is_perceptual else None
+            vars(image).update(content_hash=content_hash(pixels), perceptual_hash=hashes)
+            image.drop_pixels()
+            hashed.append(image)
+        return task.with_images(hashed)
 
 
 @dataclass
@@ -93,8 +95,8 @@ class SimilarHashesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
         starts = np.cumsum([0, *(len(task.data) for task in tasks)])
         made = []
         for task, part in zip(tasks, (keep[start:stop] for start, stop in pairwise(starts))):
-            drop(self.name, task.data, part)
-            made.append(replace(task, data=[task.data[at] for at in np.flatnonzero(part)]))
+            counts.dropped(self.name, int(np.count_nonzero(~part)), task, part)
+            made.append(task.filter(part))
         return made
 
     def _kept(self, images: list[Any]) -> np.ndarray:

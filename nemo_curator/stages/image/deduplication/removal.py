@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import InputError
+from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
-from nemo_curator.stages.image.outcomes import drop
 from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.utils.find_files import find_input_files
 
@@ -33,6 +33,8 @@ class ImageDuplicatesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     _ids: RemovalIds | None = field(default=None, init=False, repr=False, compare=False)
 
+    is_row_wise = True
+
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], []
 
@@ -53,8 +55,8 @@ class ImageDuplicatesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
         texts = [str(image.image_id) if image.image_id not in ("", None) else None for image in task.data]
         names = pa.array(map(_number, texts), pa.int64()) if ids.are_integers else pa.array(texts, pa.string())
         keep = ~ids.contains(names)
-        drop(self.name, task.data, keep)
-        return replace(task, data=[task.data[at] for at in np.flatnonzero(keep)])
+        counts.dropped(self.name, int(np.count_nonzero(~keep)), task, keep)
+        return task.filter(keep)
 
     def _open(self) -> RemovalIds:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nemo_curator.models.clip import CLIP_ID, CLIPImageEmbeddings
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.image.outcomes import set_aside, usable_pixels
+from nemo_curator.stages.image.usable import set_aside, with_pixels
 from nemo_curator.stages.resources import gpus_or
 from nemo_curator.tasks.image import ImageBatch, ImageObject
 
@@ -23,9 +23,10 @@ class ImageEmbeddingStage(ProcessingStage[ImageBatch, ImageBatch]):
     """Give each image its CLIP embedding: a vector of length one in single precision, with 768 numbers by default.
 
     The model is CLIP ViT-L/14 in `model_dir`, as `CLIPImageEmbeddings` finds it, or another CLIP or SigLIP that
-    `model_id` names. An image without pixels, or with others than height, width and RGB in 8 bits, fails and is set
-    aside. With `remove_image_data` the pixels go when they have been used. `num_gpus_per_worker` counts where there is
-    a GPU; else a worker takes up to four CPUs. `verbose` changes nothing: the account of the run says it all.
+    `model_id` names. An image that cannot be decoded to height, width and RGB in 8 bits fails and is set aside. With
+    `remove_image_data` the image goes when it has been used, its bytes and its pixels. `num_gpus_per_worker` counts
+    where there is a GPU; else a worker takes up to four CPUs. `verbose` changes nothing: the account of the run says
+    it all.
     """
 
     model_dir: str | None = None
@@ -39,6 +40,7 @@ class ImageEmbeddingStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     model: Any = field(default=None, init=False, repr=False, compare=False)
 
+    is_row_wise = True
     requires = {"torch": "image", "transformers": "image", "PIL": "image"}
 
     def __post_init__(self) -> None:
@@ -71,17 +73,17 @@ class ImageEmbeddingStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     def _embedded(self, images: list[ImageObject], task: ImageBatch) -> list[ImageObject]:
         """Those of some images that have an embedding now."""
-        pixels = [usable_pixels(image, task) for image in images]
-        usable = [(image, one) for image, one in zip(images, pixels) if one is not None]
+        usable = list(with_pixels(images, task))
         if not usable:
             return []
-        vectors = as_numpy(self.model([one for _, one in usable]))
+        vectors = as_numpy(self.model([pixels for _, pixels in usable]))
         embedded = []
         for (image, _), vector in zip(usable, vectors, strict=True):
             if not np.isfinite(vector).all():
                 set_aside(image, "has an embedding that is not finite", task)
                 continue
             image.embedding = vector
+            image.drop_pixels()
             if self.remove_image_data:
                 image.image_data = None
             embedded.append(image)

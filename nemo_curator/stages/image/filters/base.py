@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.image.embedders.clip_embedder import as_numpy
-from nemo_curator.stages.image.outcomes import drop, set_aside
+from nemo_curator.stages.image.usable import set_aside
 from nemo_curator.stages.resources import gpus_or
 from nemo_curator.tasks.image import ImageBatch, ImageObject
 
@@ -36,6 +37,7 @@ class BaseFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     score_field: ClassVar[str] = "score"
 
+    is_row_wise = True
     requires = {"torch": "image", "safetensors": "image"}
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class BaseFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
         self.model = None
 
     def process(self, task: ImageBatch) -> ImageBatch:
-        usable = replace(task, data=_with_embedding(task, getattr(self.model, "dimensions", None)))
+        usable = task.with_images(_with_embedding(task, getattr(self.model, "dimensions", None)))
         scores = np.empty(0, np.float32)
         for images in self.yield_next_batch(usable):
             made = as_numpy(self.model(np.stack([np.asarray(image.embedding, np.float32) for image in images])))
@@ -87,13 +89,11 @@ def judged(
     plain = [score.item() if isinstance(score, np.generic) else score for score in scores]
     if keep is None:
         keep = np.ones(len(plain), bool)
-    drop(name, task.data, keep, plain)
-    kept = []
+    counts.dropped(name, int(np.count_nonzero(~keep)), task, keep, plain)
     for image, score, stays in zip(task.data, plain, keep, strict=True):
         if stays:
             setattr(image, score_field, score)
-            kept.append(image)
-    return replace(task, data=kept)
+    return task.filter(keep)
 
 
 def _with_embedding(task: ImageBatch, dimensions: int | None) -> list[ImageObject]:

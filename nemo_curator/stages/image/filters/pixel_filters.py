@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.image.filters.base import judged
-from nemo_curator.stages.image.outcomes import usable_pixels
+from nemo_curator.stages.image.usable import with_pixels
 from nemo_curator.tasks.image import ImageBatch, ImageObject
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -29,6 +29,8 @@ class PixelFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     score_field: ClassVar[str]
 
+    is_row_wise = True
+
     @abstractmethod
     def score_pixels(self, pixels: np.ndarray) -> float:
         """The score of an array of height, width and RGB in 8 bits."""
@@ -46,12 +48,11 @@ class PixelFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
     def process(self, task: ImageBatch) -> ImageBatch:
         usable: list[ImageObject] = []
         scores: list[float] = []
-        for image in task.data:
-            if (pixels := usable_pixels(image, task)) is not None:
-                usable.append(image)
-                scores.append(self.score_pixels(pixels))
+        for image, pixels in with_pixels(task.data, task):
+            usable.append(image)
+            scores.append(self.score_pixels(pixels))
         keep = None if self.score_only else np.array([self.keep_score(score) for score in scores], bool)
-        return judged(self.name, replace(task, data=usable), self.score_field, scores, keep)
+        return judged(self.name, task.with_images(usable), self.score_field, scores, keep)
 
 
 @dataclass

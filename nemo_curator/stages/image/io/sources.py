@@ -1,0 +1,184 @@
+"""The images of a file: of a webdataset tar, of a file by itself, of Parquet with the bytes of images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nemo_curator.errors import InputError
+from nemo_curator.ledger import counts
+from nemo_curator.stages.image.io.names import container_id, is_image, relative, safe_name, split_key, unused
+from nemo_curator.tasks.image import ImageObject
+from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.storage import ask, locate, open_bytes
+from nemo_curator.utils.tar_members import MEMBER_BYTES, tar_members
+
+NO_IMAGE = "sample without an image"
+NO_KEY = "member without a key"
+
+
+@dataclass
+class Sample:
+    """Members of an archive that share a key, in the order in which they came."""
+
+    key: str
+    members: list[tuple[str, str, bytes]] = field(default_factory=list)
+    """Name, extension and content."""
+    extensions: set[str] = field(default_factory=set)
+    nbytes: int = 0
+
+    def add(self, name: str, extension: str, data: bytes) -> None:
+        self.members.append((name, extension, data))
+        self.extensions.add(extension)
+        self.nbytes += len(data)
+
+
+def images_in_tar(path: str, root: str, storage_options: dict[str, Any] | None = None) -> Iterator[ImageObject]:
+    """The images of a webdataset tar, each with what else its sample holds.
+
+    A sample without an image, and a member that belongs to none, are counted as dropped; a member that cannot be given,
+    and damage, as failed.
+    """
+    container, taken = container_id(path, root), set[str]()
+    for sample in _samples(path, storage_options):
+        images = [(name, data) for name, extension, data in sample.members if is_image(f".{extension}")]
+        if not images:
+            counts.seen(1, sample.nbytes)
+            counts.dropped(NO_IMAGE, 1)
+            continue
+        counts.seen(len(images), sample.nbytes)
+        known = _known(sample)
+        for name, data in images:
+            # an extension is part of the id only where there are several images of a key
+            own = safe_name(sample.key if len(images) == 1 else name.removeprefix("./"))
+            image_id = unused(f"{container}~~{own}", taken)
+            yield ImageObject(f"{path}/{name}", image_id, image_bytes=data, **_copied(known))
+
+
+def image_in_file(
+    path: str, root: str, sidecars: Sidecars, storage_options: dict[str, Any] | None = None
+) -> Iterator[ImageObject]:
+    """The image of a file, with the caption and the metadata in `.txt` and `.json` beside it."""
+    try:
+        data = _read(path, storage_options)
+        sample = Sample("")
+        for beside in sidecars(path):
+            sample.add(beside, beside.rpartition(".")[2], _read(beside, storage_options))
+    except (InputError, OSError) as error:
+        counts.cut_short(error, source=path)
+        return
+    counts.seen(1, len(data))
+    image_id = safe_name(relative(path, root))
+    yield ImageObject(path, image_id, image_bytes=data, **_known(sample))
+
+
+@dataclass
+class Sidecars:
+    """Finds the files that say something about an image: each folder is listed once."""
+
+    storage_options: dict[str, Any] | None = None
+    _names: dict[str, set[str]] = field(default_factory=dict)
+
+    def __call__(self, path: str) -> list[str]:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            self._names[folder] = self._listed(folder)
+        stem = name.rpartition(".")[0]
+        beside = (f"{stem}{suffix}" for suffix in (".txt", ".json"))
+        return [f"{folder}/{one}" for one in beside if one in self._names[folder]]
+
+    def _listed(self, folder: str) -> set[str]:
+        if not is_remote_url(folder):
+            return {entry.name for entry in Path(folder or ".").iterdir()}
+        fs, place = locate(folder, self.storage_options)
+        return {found.rpartition("/")[2] for found in ask(fs, "ls", place, detail=False)}
+
+
+def _samples(path: str, storage_options: dict[str, Any] | None) -> Iterator[Sample]:
+    """Put members that follow one another and share a key together. An extension that comes again begins a sample."""
+    skipped = partial(_set_aside, path)
+    sample: Sample | None = None
+    try:
+        for name, data in tar_members(path, skipped=skipped, damaged=skipped, storage_options=storage_options):
+            split = split_key(name)
+            if split is None:
+                counts.seen(1, len(data))
+                counts.dropped(NO_KEY, 1)
+                continue
+            key, extension = split
+            if sample is not None and (key != sample.key or extension in sample.extensions):
+                yield sample
+                sample = None
+            sample = sample or Sample(key)
+            if sample.nbytes + len(data) > MEMBER_BYTES:
+                skipped(InputError(f"{path}: {name} makes a sample of more than {MEMBER_BYTES} bytes"))
+                continue
+            sample.add(name, extension, data)
+    except (InputError, OSError) as error:
+        if sample is not None:
+            yield sample
+        counts.cut_short(error, source=path)
+        return
+    if sample is not None:
+        yield sample
+
+
+def _set_aside(path: str, error: InputError) -> None:
+    counts.cut_short(error, source=path)
+
+
+def _known(sample: Sample) -> dict[str, Any]:
+    """What the members of a sample say about its images. What is not as it should be stays as it is, in `extras`."""
+    known: dict[str, Any] = {"caption": None, "metadata": {}, "extras": {}}
+    for _, extension, data in sample.members:
+        if is_image(f".{extension}"):
+            continue
+        value = _PARSERS.get(extension, _nothing)(data)
+        if isinstance(value, dict):
+            known["metadata"] = value
+        elif isinstance(value, str):
+            known["caption"] = value
+        else:
+            known["extras"][extension] = data
+    if known["caption"] is None and isinstance(caption := known["metadata"].get("caption"), str):
+        known["caption"] = caption
+    return known
+
+
+def _copied(known: dict[str, Any]) -> dict[str, Any]:
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in known.items()}
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _json(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _nothing(_: bytes) -> None:
+    return None
+
+
+_PARSERS: dict[str, Callable[[bytes], Any]] = {"txt": _text, "json": _json}
+
+
+def _read(path: str, storage_options: dict[str, Any] | None) -> bytes:
+    with open_bytes(path, storage_options) as file:
+        size = file.seek(0, 2)
+        if size > MEMBER_BYTES:
+            raise InputError(f"{path} has {size} bytes; wanted at most {MEMBER_BYTES}")
+        file.seek(0)
+        return b"".join(iter(lambda: file.read(2**22), b""))
