@@ -9,6 +9,7 @@ from nemo_curator.stages.image.filters import (
     ImageEntropyFilterStage,
     ImageNSFWFilterStage,
     ImageResolutionFilterStage,
+    ImageTextSimilarityFilterStage,
 )
 from nemo_curator.stages.image.io import ConvertImageBatchToDocumentBatchStage, ImageReaderStage, ImageWriterStage
 
@@ -24,5 +25,6 @@ __all__ = [
     "ImageNSFWFilterStage",
     "ImageReaderStage",
     "ImageResolutionFilterStage",
+    "ImageTextSimilarityFilterStage",
     "ImageWriterStage",
 ]

@@ -10,6 +10,7 @@ from nemo_curator.stages.image.filters.pixel_filters import (
     ImageResolutionFilterStage,
     PixelFilterStage,
 )
+from nemo_curator.stages.image.filters.text_similarity import ImageTextSimilarityFilterStage
 
 __all__ = [
     "BaseFilterStage",
@@ -19,5 +20,6 @@ __all__ = [
     "ImageEntropyFilterStage",
     "ImageNSFWFilterStage",
     "ImageResolutionFilterStage",
+    "ImageTextSimilarityFilterStage",
     "PixelFilterStage",
 ]

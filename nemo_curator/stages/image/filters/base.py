@@ -67,7 +67,7 @@ class BaseFilterStage(ProcessingStage[ImageBatch, ImageBatch]):
         self.model = None
 
     def process(self, task: ImageBatch) -> ImageBatch:
-        usable = task.with_images(_with_embedding(task, getattr(self.model, "dimensions", None)))
+        usable = task.with_images(with_embedding(task, getattr(self.model, "dimensions", None)))
         scores = np.empty(0, np.float32)
         for images in self.yield_next_batch(usable):
             made = as_numpy(self.model(np.stack([np.asarray(image.embedding, np.float32) for image in images])))
@@ -96,7 +96,7 @@ def judged(
     return task.filter(keep)
 
 
-def _with_embedding(task: ImageBatch, dimensions: int | None) -> list[ImageObject]:
+def with_embedding(task: ImageBatch, dimensions: int | None) -> list[ImageObject]:
     """The images that can be scored; the others fail."""
     usable = []
     for image in task.data:

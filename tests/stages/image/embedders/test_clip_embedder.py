@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.errors import InputError
 from nemo_curator.models.clip import CLIPImageEmbeddings
 from nemo_curator.stages.deduplication.semantic import SemanticDeduplicationStage
@@ -55,15 +54,6 @@ def test_images_get_what_the_model_makes_of_them_in_their_order(remove):
     assert np.allclose(rows, wanted, atol=1e-6)
     assert all((image.image_data is None) == remove for image in made[0].data)
     assert ran.rows_failed == 0
-
-
-def test_another_process_changes_nothing():
-    stage = ImageEmbeddingStage(image_models_folder())
-    tasks = [noises(3), noises(2, task_id="batch_1")]
-    here, _ = run([stage], tasks)
-    there, _ = run([stage], [noises(3), noises(2, task_id="batch_1")], LocalExecutor(num_workers=1))
-    for one, other in zip(here, there, strict=True):
-        assert np.allclose([i.embedding for i in one.data], [i.embedding for i in other.data], atol=1e-6)
 
 
 def test_images_that_cannot_be_embedded_fail_by_themselves():
