@@ -47,7 +47,8 @@ def decode_rgb(data: bytes, decode_size: int | None = None) -> np.ndarray:
                 image.draft(None, (decode_size, decode_size))
             width, height = image.size
             with _large if width * height > LARGE_PIXELS else nullcontext():
-                pixels = np.asarray(ops.exif_transpose(image).convert("RGB"))
+                ops.exif_transpose(image, in_place=True)
+                pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (InputError, MissingExtraError):
         raise
     except image_module.UnidentifiedImageError as error:

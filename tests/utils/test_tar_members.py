@@ -180,6 +180,46 @@ def test_a_flipped_bit_in_a_header_ends_the_archive_there(tmp_path):
         assert f"member 6, at byte {starts[5]}, and what follows could not be read: there is no header" in error
 
 
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_reading_goes_on_at_the_next_header_where_somebody_wants_to_know_of_damage(tmp_path, suffix, form):
+    members = [*MEMBERS[:12], (f"{'é' * 45}/{'b' * 45}.txt", b"long"), *MEMBERS[12:14]]
+    data = archive(members, form)
+    starts = [0, *boundaries(data)]
+    for damage in (lambda at: flipped(data, at + 124), lambda at: data[: at + 3] + data[at + 40 :]):
+        (tmp_path / f"a{suffix}").write_bytes(COMPRESS[suffix](damage(starts[5])))
+        reports = []
+        found = list(tar_members(str(tmp_path / f"a{suffix}"), skipped=pytest.fail, damaged=reports.append))
+        assert found == members[:5] + members[6:]
+        assert [
+            f"member 6, at byte {starts[5]} could not be read: there is no header" in str(one) for one in reports
+        ] == [True]
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def test_bytes_that_are_gone_cost_no_more_than_the_members_that_they_touch(tmp_path):
+    data = archive(MEMBERS)
+    starts = [0, *boundaries(data)]
+    for at in range(starts[30], starts[33], 501):
+        (tmp_path / "a.tar").write_bytes(data[:at] + data[at + 777 :])
+        reports = []
+        found = list(tar_members(str(tmp_path / "a.tar"), skipped=pytest.fail, damaged=reports.append))
+        assert [one for one in found if one in MEMBERS][:30] == MEMBERS[:30]
+        assert found[-44:] == MEMBERS[-44:]
+        assert reports
+
+
+def test_what_is_cut_off_is_told_where_somebody_wants_to_know(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(archive(MEMBERS))[:-100])
+    reports = []
+    found = list(tar_members(str(tmp_path / "a.tar.gz"), skipped=pytest.fail, damaged=reports.append))
+    assert found == MEMBERS[: len(found)]
+    assert ["the gzip stream is cut off" in str(one) for one in reports] == [True]
+
+
 def test_what_is_behind_the_end_and_no_archive_is_damage(tmp_path):
     found, _, error = read(tmp_path / "a.tar", archive() + b"x" * 512)
     assert found == MEMBERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
@@ -38,14 +39,15 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
     """Read images in batches, as they are in their files, with captions and metadata; what cannot be decoded fails.
 
     Files are webdataset tars (`.tar`, compressed or not), images by themselves, and Parquet with a column of their
-    bytes (`image_field`), on this machine or behind a URL. `input_path`, a folder, file, pattern or list of these, lets
-    the stage find them; without it a FilePartitioningStage, or `initial_tasks`, say which to read. An id is the path of
-    the file as seen from the folder that was searched, and the key or row in it, however files are grouped.
+    bytes (`image_field`), on this machine or behind a URL. Parquet without such a column tells about the tar of its
+    name, and is passed by. `input_path`, a folder, file, pattern or list of these, lets the stage find them; without it
+    a FilePartitioningStage, or `initial_tasks`, say which to read. An id is the path of the file as seen from the
+    folder that was searched, and the key or row in it, however files are grouped.
 
     `dali_batch_size`, `batch_size` and `task_batch_size` are three names of the images of a batch (100). An image that
     cannot be decoded is set aside; `decode=False` leaves that to the stages that want pixels. `decode_size` is as in
-    `ImageObject`. Decoding takes `num_threads` threads, and no GPU, whatever `num_gpus_per_worker` says. `verbose` logs
-    each file.
+    `ImageObject`. Decoding takes at most `num_threads` threads, and no GPU, whatever `num_gpus_per_worker` says.
+    `verbose` logs each file.
     """
 
     dali_batch_size: int | None = None
@@ -109,10 +111,15 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
         return self._batches(task)
 
     def _batches(self, task: FileGroupTask) -> Iterator[ImageBatch]:
-        with ThreadPoolExecutor(self.num_threads, thread_name_prefix="decode") as pool:
+        metadata = {"source_files": list(map(str, task.data)), **task._metadata}
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="decode") as pool:
             for images in _grouped(self._images(task), self.dali_batch_size or DEFAULT_BATCH):
                 if kept := self._sound(images, pool):
-                    yield ImageBatch(task.dataset_name or "tar_files", kept, _metadata=dict(task._metadata))
+                    yield ImageBatch(task.dataset_name or "tar_files", kept, _metadata=dict(metadata))
+
+    @property
+    def _threads(self) -> int:
+        return min(self.num_threads, os.cpu_count() or 1)
 
     def _images(self, task: FileGroupTask) -> Iterator[ImageObject]:
         root = task._metadata.get(SOURCE_ROOT, "")
@@ -125,9 +132,13 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
         elif is_image(path):
             found = image_in_file(path, root, sidecars, self.storage_options)
         elif path.lower().endswith(".parquet"):
-            row_groups = task.reader_config.get("row_groups")
             found = images_in_parquet(
-                path, root, image_field=self.image_field, row_groups=row_groups, storage_options=self.storage_options
+                path,
+                root,
+                image_field=self.image_field,
+                row_groups=task.reader_config.get("row_groups"),
+                is_beside_tar=sidecars.has_tar(path),
+                storage_options=self.storage_options,
             )
         else:
             wanted = f"{', '.join(TAR_EXTENSIONS)}, .parquet or the extension of an image"
@@ -146,8 +157,8 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
         if not self.decode:
             return images
         room, kept = _Room(PIXEL_BYTES), []
-        for start in range(0, len(images), self.num_threads):  # or decoded images would pile up
-            group = images[start : start + self.num_threads]
+        for start in range(0, len(images), self._threads):  # or decoded images would pile up
+            group = images[start : start + self._threads]
             for image, error in zip(group, pool.map(room.decode, group)):
                 if error is None:
                     kept.append(image)

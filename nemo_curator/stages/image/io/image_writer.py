@@ -124,7 +124,8 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
         """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
         if not self.deterministic_name:
             return f"images-{uuid4().hex[:16]}"
-        source = [task._source_id] if task._source_id else [image.image_path for image in task.data]
+        source = [task._source_id] if task._source_id else task._metadata.get("source_files")
+        source = source or [str(image.image_path) for image in task.data]
         return f"images-{get_deterministic_hash(source, task.task_id)}"
 
     def _samples(self, images: list[ImageObject]) -> Iterator[Sample]:

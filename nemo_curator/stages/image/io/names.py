@@ -69,8 +69,8 @@ def unused(name: str, taken: set[str]) -> str:
 
 
 def container_id(path: str, root: str) -> str:
-    """What ids of images in a file begin with: its path as seen from the root, without `.tar` or `.parquet`."""
-    return safe_name(re.sub(r"\.(tar|parquet)$", "", relative(path, root)))
+    """What ids of images in a file begin with: its path as seen from the root, without `.tar`."""
+    return safe_name(relative(path, root).removesuffix(".tar"))
 
 
 def relative(path: str, root: str) -> str:

@@ -27,17 +27,21 @@ def images_in_parquet(
     *,
     image_field: str | None = None,
     row_groups: list[int] | None = None,
+    is_beside_tar: bool = False,
     storage_options: dict[str, Any] | None = None,
 ) -> Iterator[ImageObject]:
     """The images of a Parquet file, named after their row, with the other columns as metadata.
 
     Bytes are in a binary column, or in one of structs with `bytes`, as Hugging Face writes them. A row without any is
-    counted as dropped. Damage ends the file, and the rows that are missing by its footer have failed.
+    counted as dropped. Damage ends the file, and the rows that are missing by its footer have failed. A file without
+    such a column that is beside a tar of its name tells about the images there, and has none.
     """
     container, read, promised = container_id(path, root), 0, 1
     try:
         with open_bytes(path, storage_options) as source:
             file = pq.ParquetFile(source, page_checksum_verification=True)
+            if is_beside_tar and image_field is None and not any(_holds_bytes(one.type) for one in file.schema_arrow):
+                return
             promised = promised_rows(file.metadata, row_groups)
             column = _image_column(file.schema_arrow, image_field, path)
             for group in range(file.num_row_groups) if row_groups is None else row_groups:

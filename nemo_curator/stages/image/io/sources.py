@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,18 @@ from typing import Any
 
 from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
-from nemo_curator.stages.image.io.names import container_id, is_image, relative, safe_name, split_key, unused
+from nemo_curator.stages.image.io.names import (
+    TAR_EXTENSIONS,
+    container_id,
+    is_image,
+    relative,
+    safe_name,
+    split_key,
+    unused,
+)
 from nemo_curator.tasks.image import ImageObject
 from nemo_curator.utils.client_utils import is_remote_url
+from nemo_curator.utils.find_files import COMPRESSIONS
 from nemo_curator.utils.storage import ask, locate, open_bytes
 from nemo_curator.utils.tar_members import MEMBER_BYTES, tar_members
 
@@ -66,7 +75,7 @@ def image_in_file(
     try:
         data = _read(path, storage_options)
         sample = Sample("")
-        for beside in sidecars(path):
+        for beside in sidecars.find(path):
             sample.add(beside, beside.rpartition(".")[2], _read(beside, storage_options))
     except (InputError, OSError) as error:
         counts.cut_short(error, source=path)
@@ -78,18 +87,25 @@ def image_in_file(
 
 @dataclass
 class Sidecars:
-    """Finds the files that say something about an image: each folder is listed once."""
+    """Finds files of the same name in the same folder, which is listed once."""
 
     storage_options: dict[str, Any] | None = None
     _names: dict[str, set[str]] = field(default_factory=dict)
 
-    def __call__(self, path: str) -> list[str]:
+    def find(self, path: str) -> list[str]:
+        """The caption and the metadata of an image."""
+        return self._beside(path, (".txt", ".json"))
+
+    def has_tar(self, path: str) -> bool:
+        compressed = (f".tar{suffix}" for suffix in COMPRESSIONS)
+        return bool(self._beside(path, (*TAR_EXTENSIONS, *compressed)))
+
+    def _beside(self, path: str, suffixes: Iterable[str]) -> list[str]:
         folder, _, name = path.rpartition("/")
         if folder not in self._names:
             self._names[folder] = self._listed(folder)
         stem = name.rpartition(".")[0]
-        beside = (f"{stem}{suffix}" for suffix in (".txt", ".json"))
-        return [f"{folder}/{one}" for one in beside if one in self._names[folder]]
+        return [f"{folder}/{stem}{suffix}" for suffix in suffixes if f"{stem}{suffix}" in self._names[folder]]
 
     def _listed(self, folder: str) -> set[str]:
         if not is_remote_url(folder):
