@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ def _precision(device: str) -> Any:
     return torch.autocast(device, torch.bfloat16, enabled=_has_bfloat16(device))
 
 
+@cache
 def _has_bfloat16(device: str) -> bool:
     """Whether bfloat16 is faster than single precision there. On a CPU without instructions for it, it is slower."""
     if device == "cuda":

@@ -67,7 +67,8 @@ class HubModel:
 
     def _folder(self, model_dir: str) -> Path:
         given = Path(model_dir).expanduser()
-        return given / self.id if missing(given, self.wanted) else given
+        named = given / self.id
+        return given if missing(named, self.wanted) and not missing(given, self.wanted) else named
 
     def _cached(self) -> Path | None:
         """What the cache has: the revision, else the one that is called main there."""

@@ -105,6 +105,15 @@ def test_without_a_folder_a_model_is_taken_from_the_cache_of_the_hub(tmp_path, m
     assert model.fetch(None) == model.find(None) == place
 
 
+def test_the_folder_of_the_name_comes_before_files_that_lie_above_it(tmp_path):
+    model = HubModel("mine/tiny", ("model.safetensors",))
+    (tmp_path / "model.safetensors").write_bytes(b"of another model")
+    assert model.find(str(tmp_path)) == tmp_path
+    (tmp_path / "mine" / "tiny").mkdir(parents=True)
+    (tmp_path / "mine" / "tiny" / "model.safetensors").write_bytes(b"w")
+    assert model.find(str(tmp_path)) == tmp_path / "mine" / "tiny"
+
+
 def test_the_nsfw_weights_go_to_the_users_cache_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     place = tmp_path / "nemo_curator" / "models" / "laion" / "x"
