@@ -7,6 +7,8 @@ from nemo_curator.stages.image.filters import (
     ImageEntropyFilterStage,
     ImageResolutionFilterStage,
 )
+from nemo_curator.tasks.image import ImageBatch, ImageObject
+from nemo_curator.utils.image_codec import encode_image
 from tests.models.photos import needs_photos, noise, photos
 from tests.stages.image.images import batch, ids, run
 
@@ -63,3 +65,15 @@ def test_a_chain_of_filters_counts_what_each_drops():
     assert ran.rows_failed == 1
     assert [(image.short_side, image.aspect_ratio) for image in made[0].data] == [(20, 1.0)] * 2
     assert made[0].data[1].entropy == 0.0
+
+
+def test_bytes_are_decoded_for_a_filter_and_the_pixels_forgotten_again():
+    sound, damaged = (ImageObject(image_id=name, image_bytes=encode_image(noise(30, 30))) for name in "ab")
+    damaged.image_bytes = damaged.image_bytes[:40]
+    held = ImageObject(image_id="c", image_data=noise(30, 30))
+    given = ImageBatch(data=[sound, damaged, held], task_id="t")
+    made, ran = run([ImageEntropyFilterStage()], [given], max_failed_fraction=0.5)
+    assert ids(made[0]) == ["a", "c"]
+    assert "image b is no image that can be decoded" in str(ran.stages[0].failures[0])
+    assert [vars(image)["_pixels"] is None for image in made[0].data] == [True, False]
+    assert made[0].data[0].image_data.shape == (30, 30, 3)
