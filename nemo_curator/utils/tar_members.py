@@ -75,7 +75,12 @@ class _Stream:
 
     def skip(self, count: int) -> int:
         """Pass by bytes without holding them, and say how many there were."""
-        return sum(map(len, self._parts(count)))
+        end = self._at + count
+        if end > len(self._chunk):
+            return sum(map(len, self._parts(count)))
+        self._at = end
+        self.place += count
+        return count
 
     def put_back(self, data: bytes) -> None:
         """Give bytes that were taken once more."""
@@ -151,7 +156,7 @@ class _Archive:
     def _members(self) -> Iterator[tuple[str, bytes]]:
         zeros = first = 0
         while block := self._next_block():
-            if not block.strip(b"\0"):
+            if not block[0] and not block.strip(b"\0"):
                 zeros += 1
                 continue
             if zeros:
@@ -167,7 +172,8 @@ class _Archive:
             else:
                 yield from self._member(header)
                 self.number += 1
-                self.extended = {}
+                if self.extended:
+                    self.extended = {}
         if self.stream.error or not zeros:
             raise self._damage("it is cut off")
 
@@ -209,10 +215,10 @@ class _Archive:
         if not _is_header(block):
             self.stream.put_back(block[1:])
             raise self._damage("there is no header")
-        kind, name, size = block[156:157], block[:100].split(b"\0")[0], _number(block[124:136])
+        kind, name, size = block[156:157], block[:100].partition(b"\0")[0], _number(block[124:136])
         if kind not in (_PAX, _LONG_NAME) and kind not in _ABOUT_NO_MEMBER:
-            prefix = block[345:500].split(b"\0")[0] if block[257:263] == b"ustar\0" else b""
-            name = prefix + b"/" + name if prefix else name
+            if block[345] and block[257:263] == b"ustar\0":
+                name = block[345:500].partition(b"\0")[0] + b"/" + name
             if self.extended:
                 name = self.extended.get(b"path", name)
                 size = int(self.extended[b"size"]) if b"size" in self.extended else size

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_BATCH = 100
 BATCH_BYTES = 2**28
 """The most bytes of encoded images that become one batch, beside the image that comes last."""
-PIXEL_BYTES = 2**27
-"""The most bytes of pixels that a batch keeps of its images once they have been looked at."""
+PIXEL_BYTES = 2**29
+"""The most bytes of pixels that a batch keeps of its images; those of others are decoded again when asked for."""
 BLOCK_BYTES = 2**26
 """Files that are smaller are read together, up to this size, so that a folder of images is not as many partitions."""
 
