@@ -95,6 +95,7 @@ PARAMETERS = {
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
     "GroupStage": {"path": "folder", "earlier": []},
     "HistogramFilter": lambda: {"cache_dir": histograms()},
+    "ImageDuplicatesRemovalStage": {"removal_parquets_dir": "folder"},
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},

@@ -23,6 +23,10 @@ nemo_curator.config.run create_executor_from_yaml create_pipeline_from_yaml crea
 nemo_curator.core.client RayClient SlurmRayClient
 nemo_curator.core.constants DEFAULT_RAY_CLIENT_SERVER_PORT DEFAULT_RAY_DASHBOARD_HOST DEFAULT_RAY_DASHBOARD_PORT
 nemo_curator.core.constants DEFAULT_RAY_METRICS_PORT DEFAULT_RAY_PORT DEFAULT_RAY_TEMP_DIR
+nemo_curator.models.aesthetics AestheticScorer MLP
+nemo_curator.models.base ModelInterface
+nemo_curator.models.clip CLIPAestheticScorer CLIPImageEmbeddings
+nemo_curator.models.nsfw NSFWModel NSFWScorer Normalization
 nemo_curator.pipeline Pipeline
 nemo_curator.pipeline.pipeline Pipeline
 nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
@@ -74,6 +78,15 @@ nemo_curator.stages.text.embedders.vllm VLLMEmbeddingModelStage
 nemo_curator.stages.function_decorators processing_stage
 nemo_curator.stages.function_definitions processing_stage
 nemo_curator.stages.image ConvertImageBatchToDocumentBatchStage ImageReaderStage ImageWriterStage
+nemo_curator.stages.image ImageAestheticFilterStage ImageDuplicatesRemovalStage ImageEmbeddingStage
+nemo_curator.stages.image ImageNSFWFilterStage
+nemo_curator.stages.image.deduplication.removal ImageDuplicatesRemovalStage
+nemo_curator.stages.image.embedders ImageEmbeddingStage
+nemo_curator.stages.image.embedders.clip_embedder ImageEmbeddingStage
+nemo_curator.stages.image.filters BaseFilterStage ImageAestheticFilterStage ImageNSFWFilterStage
+nemo_curator.stages.image.filters.aesthetic_filter ImageAestheticFilterStage
+nemo_curator.stages.image.filters.base BaseFilterStage
+nemo_curator.stages.image.filters.nsfw_filter ImageNSFWFilterStage
 nemo_curator.stages.image.io ConvertImageBatchToDocumentBatchStage ImageReaderStage ImageWriterStage
 nemo_curator.stages.image.io.convert ConvertImageBatchToDocumentBatchStage
 nemo_curator.stages.image.io.image_reader ImageReaderStage

@@ -135,3 +135,83 @@ def histograms():
     place.mkdir(parents=True)
     (place / "en").write_text("".join(f"{character} 1\n" for character in "abc]"))
     return str(folder())
+
+
+@cache
+def image_models_folder(dimensions=768):
+    """A folder as `model_dir` is: CLIP with one thin layer, and both heads, all with random weights."""
+    import torch
+    from safetensors.torch import save_file
+
+    from nemo_curator.models.aesthetics import MLP
+    from nemo_curator.models.nsfw import NSFWModel
+
+    made = folder() / f"images-{dimensions}"
+    clip_folder(made / "openai" / "clip-vit-large-patch14", dimensions)
+    torch.manual_seed(1)
+    (head := made / "ttj" / "sac-logos-ava1-l14-linearMSE").mkdir(parents=True)
+    save_file(MLP().state_dict(), head / "model.safetensors")
+    (other := made / "laion" / "clip-autokeras-binary-nsfw").mkdir(parents=True)
+    nsfw = NSFWModel()
+    nsfw.norm.variance.fill_(1 / dimensions)
+    torch.save(nsfw.state_dict(), other / "clip_autokeras_binary_nsfw.pth")
+    return str(made)
+
+
+def clip_folder(made, dimensions=768):
+    """Write a CLIP whose images are 32 by 32, in four patches, with the recipe and the tokenizer of the large one."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    _image_recipe(made, image_processor_type="CLIPImageProcessor", size={"shortest_edge": 32}, crop_size=32)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    CLIPModel(
+        CLIPConfig(
+            text_config={
+                **sizes,
+                "vocab_size": 400,
+                "max_position_embeddings": 12,
+                "eos_token_id": 2,
+                "pad_token_id": 2,
+            },
+            vision_config={**sizes, "image_size": 32, "patch_size": 16},
+            projection_dim=dimensions,
+        )
+    ).save_pretrained(made)
+    return made
+
+
+@cache
+def siglip_folder():
+    """A SigLIP of 16 dimensions, which squeezes images into 32 by 32."""
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    made = folder() / "siglip"
+    _image_recipe(
+        made,
+        image_processor_type="SiglipImageProcessor",
+        size={"height": 32, "width": 32},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = SiglipConfig(
+        text_config={**sizes, "vocab_size": 400, "max_position_embeddings": 12, "pad_token_id": 2},
+        vision_config={**sizes, "image_size": 32, "patch_size": 16},
+    )
+    SiglipModel(config).save_pretrained(made)
+    return str(made)
+
+
+def _image_recipe(made, **settings):
+    import json
+    import shutil
+
+    from transformers import PreTrainedTokenizerFast
+
+    shutil.copytree(tokenizer_folder(), made)
+    PreTrainedTokenizerFast.from_pretrained(made, pad_token="</s>").save_pretrained(made)
+    (made / "preprocessor_config.json").write_text(json.dumps(settings))

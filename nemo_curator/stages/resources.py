@@ -34,7 +34,12 @@ class Resources:
 
 def one_gpu_or(cpus: float) -> Resources:
     """A whole GPU where there is one, else so many CPUs; an executor cuts a request to what there is."""
-    return Resources(gpus=1.0) if has_gpu() else Resources(cpus=cpus)
+    return gpus_or(1.0, cpus)
+
+
+def gpus_or(gpus: float, cpus: float) -> Resources:
+    """So many GPUs, or a share of one, where there is one; else so many CPUs."""
+    return Resources(gpus=gpus) if gpus and has_gpu() else Resources(cpus=cpus)
 
 
 def has_gpu() -> bool:

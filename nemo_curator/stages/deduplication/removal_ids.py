@@ -69,6 +69,10 @@ class RemovalIds:
             self._groups += [_row_group(path, footer, at, self.column) for at in range(footer.num_row_groups)]
         return self
 
+    @property
+    def are_integers(self) -> bool:
+        return pa.types.is_integer(self._kind)
+
     def within(self, first: int, stop: int) -> np.ndarray:
         """The ids, sorted and each once, from `first` to before `stop`."""
         if not pa.types.is_integer(self._kind) and not pa.types.is_null(self._kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -154,15 +154,11 @@ class SemanticDeduplicationStage(ProcessingStage[Task, Task]):
         is_other = at != np.arange(len(at))
         return is_other & is_duplicate(cosines(vectors, vectors[at]), 1 - self.eps)
 
-    def _without(self, task: Task, is_usable: np.ndarray, kept: np.ndarray) -> Task:
+    def _without(self, task: Any, is_usable: np.ndarray, kept: np.ndarray) -> Task:
         """The rows that can be compared and stay."""
-        if isinstance(task, DocumentBatch):
-            candidates = task if is_usable.all() else task.filter(is_usable)
-            counts.dropped(self.name, int((~kept).sum()), candidates, kept)
-            return candidates if kept.all() else candidates.filter(kept)
-        counts.dropped(self.name, int((~kept).sum()))
-        images = [image for image, there in zip(task.data, is_usable) if there]
-        return replace(task, data=[image for image, stays in zip(images, kept) if stays])
+        candidates = task if is_usable.all() else task.filter(is_usable)
+        counts.dropped(self.name, int((~kept).sum()), candidates, kept)
+        return candidates if kept.all() else candidates.filter(kept)
 
     def _kmeans(self) -> KMeans:
         return KMeans(

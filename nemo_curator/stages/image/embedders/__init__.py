@@ -1,0 +1,5 @@
+"""Embeddings of images."""
+
+from nemo_curator.stages.image.embedders.clip_embedder import ImageEmbeddingStage
+
+__all__ = ["ImageEmbeddingStage"]
