@@ -176,6 +176,7 @@ BODY = page(1)
         (["Content-Encoding: deflate"], raw_deflated(BODY), BODY),
         (["Content-Encoding: br"], brotli.compress(BODY), BODY),
         (["Content-Encoding: zstd"], zstd_frame(BODY), BODY),
+        (["Content-Encoding: zstd"], zstd_frame(BODY) + zstd_frame(b"more"), BODY + b"more"),
         (["Content-Encoding: gzip, br"], brotli.compress(gzip.compress(BODY)), BODY),
         (["Content-Encoding: gzip", "Transfer-Encoding: chunked"], chunked(gzip.compress(BODY)), BODY),
         (["Content-Encoding: something"], BODY, BODY),
@@ -259,6 +260,19 @@ def test_the_members_of_a_body_do_not_unpack_to_more_than_is_read(tmp_path, read
     rows, count = read(CommonCrawlWarcIterator(), path)
     assert [len(row["content"]) for row in rows] == [60_000]
     assert "unpacks to more than 100000 bytes" in count.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [("gzip", gzip.compress), ("deflate", deflated), ("br", brotli.compress), ("zstd", zstd_frame)],
+)
+def test_a_body_that_unpacks_to_too_much_is_set_aside_and_not_cut(coding, encode, tmp_path, read, monkeypatch):
+    monkeypatch.setattr(payload, "MOST_BLOCK", 1_000_000)
+    path = tmp_path / "a.warc"
+    path.write_bytes(record("response", 1, http(encode(bytes(3_000_000)), f"Content-Encoding: {coding}")))
+    rows, count = read(CommonCrawlWarcIterator(), path)
+    assert not rows
+    assert "unpacks to more than" in count.failures[0].message
 
 
 def test_a_body_of_many_members_takes_no_longer_than_their_length_asks_for(tmp_path, read):
