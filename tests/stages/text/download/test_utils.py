@@ -151,7 +151,7 @@ def test_scripts_styles_and_attributes_are_not_taken_for_the_language_of_a_page(
 
 
 def test_control_characters_do_not_keep_a_language_from_being_named():
-    assert detect_language(page("\x00\x01\ufffe" + GERMAN)) == "GERMAN"
+    assert detect_language(page("\x00\x01\ufffe\U0001fffe\U0010ffff" + GERMAN)) == "GERMAN"
 
 
 def test_control_characters_are_removed_and_line_ends_stay():

@@ -24,6 +24,10 @@ _FIRST_LINE = re.compile(_WARC_LINE + b"|" + _ARC_LINE)
 _NEXT_LINE = re.compile(_WARC_LINE + rb"|(?<=\n)" + _ARC_LINE)
 _NEXT_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|\x28\xb5\x2f\xfd|" + _NEXT_LINE.pattern)
 GAP = b"\r\n\r\n"
+END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+"""An empty line, also where ends of lines of both kinds are mixed."""
+MOST_DIGITS = 18
+"""Of a length; Python refuses to read thousands."""
 _BLANK = re.compile(rb"[\r\n]*")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 
@@ -178,26 +182,27 @@ def _head(window: Window) -> _Head:
         text = _in_words_of_warc(line[0])
         window.pos = line.end()
     else:
-        gap = GAP if line[0].endswith(b"\r\n") else b"\n\n"
-        text = _until(gap, window)
-        window.pos += len(text) + len(gap)
+        text = _until_empty_line(window)
     fields = Fields(text)
     kind, length = fields.get(b"warc-type") or b"", fields.get(b"content-length") or b""
-    if not length.isdigit():
-        raise DamagedRecordError(f"Content-Length is {length.decode('latin-1')!r}; wanted a number of bytes")
+    if not length.isdigit() or len(length) > MOST_DIGITS:
+        shown = length[: 2 * MOST_DIGITS].decode("latin-1")
+        raise DamagedRecordError(f"Content-Length is {shown!r}; wanted a number of bytes")
     if kind not in KINDS:
         raise DamagedRecordError(f"WARC-Type is {kind.decode('latin-1')!r}; wanted one of the standard")
     return _Head(fields, kind, int(length), is_arc)
 
 
-def _until(gap: bytes, window: Window) -> bytes:
-    end = window.data.find(gap, window.pos)
-    if end < 0:
+def _until_empty_line(window: Window) -> bytes:
+    end = END_OF_HEAD.search(window.data, window.pos)
+    if end is None:
         window.fill(MOST_HEAD)
-        end = window.data.find(gap, window.pos)
-        if end < 0:
+        end = END_OF_HEAD.search(window.data, window.pos)
+        if end is None:
             raise DamagedRecordError("the header of the record has no end")
-    return window.data[window.pos : end]
+    text = window.data[window.pos : end.start()]
+    window.pos = end.end()
+    return text
 
 
 def _in_words_of_warc(line: bytes) -> bytes:
@@ -238,10 +243,13 @@ def _check_end(window: Window, is_arc: bool, block: bytes) -> None:
     if window.data.startswith(gap, window.pos):
         window.pos += len(gap)
         return
+    has_bare_ends = window.data.startswith(b"\n\n", window.pos)
     place = window.place
     is_followed = _skip_blank(window)
     blank = window.place - place
-    is_cut = 0 < blank < len(GAP) and block.endswith(GAP[:-blank])  # the rest of the gap is in the block
+    is_cut = (
+        0 < blank < len(GAP) and not has_bare_ends and block.endswith(GAP[:-blank])
+    )  # the rest of the gap is in the block
     if is_cut or (is_followed and not _begins_record(window)):
         raise DamagedRecordError("the record does not end after as many bytes as it announces")
 

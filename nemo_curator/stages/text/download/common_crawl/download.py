@@ -20,7 +20,7 @@ from nemo_curator.ledger.counts import failed
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.text.download.base.download import DocumentDownloader
 from nemo_curator.stages.text.download.base.http import download_file
-from nemo_curator.stages.text.download.common_crawl.archive import read_response
+from nemo_curator.stages.text.download.common_crawl.archive import MOST_BLOCK, read_response
 from nemo_curator.stages.text.download.common_crawl.payload import body_of
 from nemo_curator.stages.text.download.common_crawl.ranges import HttpRanges, S3Ranges
 from nemo_curator.stages.text.download.common_crawl.url_generation import DATA_PREFIX
@@ -145,11 +145,15 @@ class CommonCrawlWARCReader(ProcessingStage[DocumentBatch, DocumentBatch]):
             return error
 
     def _content(self, file: Any, offset: Any, length: Any) -> bytes:
-        if not file or not _is_number(offset) or not _is_number(length) or length < 1 or offset < 0:
-            raise InputError(f"wanted a file, an offset and a length; found {file!r}, {offset!r} and {length!r}")
+        is_place = _is_number(offset) and _is_number(length) and offset >= 0 and 1 <= length <= MOST_BLOCK
+        if not file or not is_place:
+            raise InputError(
+                f"wanted a file, an offset, and a length from 1 to {MOST_BLOCK} bytes; "
+                f"found {file!r}, {offset!r} and {length!r}"
+            )
         data = self._ranges.fetch(str(file), int(offset), int(length))
         return body_of(read_response(data).block)[0]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer) and value == int(value)
+    return isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer())

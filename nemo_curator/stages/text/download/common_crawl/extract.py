@@ -8,7 +8,7 @@ from typing import Any
 
 from nemo_curator.stages.text.download.base import DocumentExtractor
 from nemo_curator.stages.text.download.html_extractors import ALGORITHMS, HTMLExtractorAlgorithm
-from nemo_curator.stages.text.download.html_extractors.markup import cut_long_tags, is_html, is_too_deep
+from nemo_curator.stages.text.download.html_extractors.markup import cut_choices, cut_long_tags, is_html, is_too_deep
 from nemo_curator.stages.text.download.html_extractors.utils import get_stop_list_dict
 from nemo_curator.stages.text.download.utils import UNKNOWN, decode_html, detect_language
 
@@ -57,7 +57,7 @@ class CommonCrawlHTMLExtractor(DocumentExtractor):
         html = decode_html(content, content_type)
         if html is None:
             raise _NoTextError("undecodable")
-        html = cut_long_tags(html)
+        html = cut_choices(cut_long_tags(html))
         if is_too_deep(html):
             raise _NoTextError("too_deep")
         language = detect_language(html)

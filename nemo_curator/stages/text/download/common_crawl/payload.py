@@ -10,8 +10,11 @@ from typing import Any
 import zstandard
 
 from nemo_curator.errors import need
-from nemo_curator.stages.text.download.common_crawl.archive import MOST_BLOCK, DamagedRecordError, Fields
+from nemo_curator.stages.text.download.common_crawl.archive import END_OF_HEAD, MOST_BLOCK, DamagedRecordError, Fields
 
+PIECE = 2**13
+"""Bytes decoded at once: a body may be thousands of small members, and what follows one is copied."""
+_GZIP = b"\x1f\x8b"
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
@@ -26,14 +29,9 @@ def http_payload(block: bytes) -> tuple[bytes, str | None]:
     A body that ends early, as crawlers cut off long ones, is given as far as it goes. One that is not encoded as its
     header says was decoded by the crawler, and is given as it is.
     """
-    end, gap = block.find(b"\r\n\r\n"), 4
-    bare = block.find(b"\n\n", 0, end if end >= 0 else None)
-    if bare >= 0:
-        end, gap = bare, 2
-    if end < 0:
-        end = len(block)
-    fields = Fields(block[:end])
-    body = block[end + gap :]
+    end = END_OF_HEAD.search(block)
+    fields = Fields(block[: end.start()] if end else block)
+    body = block[end.end() :] if end else b""
     if b"chunked" in (fields.get(b"transfer-encoding") or b"").lower():
         body = _joined(body)
     for coding in reversed((fields.get(b"content-encoding") or b"").lower().split(b",")):
@@ -62,16 +60,22 @@ def _joined(body: bytes) -> bytes:
 
 
 def _gzip(body: bytes) -> bytes:
-    made = b""
-    while body.startswith(b"\x1f\x8b"):
+    if not body.startswith(_GZIP):
+        return body
+    made: list[bytes] = []
+    place, room = 0, MOST_BLOCK
+    while body.startswith(_GZIP, place):
         decoder = zlib.decompressobj(wbits=31)
-        try:
-            made += decoder.decompress(body, MOST_BLOCK)
-        except zlib.error as error:
-            raise DamagedRecordError(f"Content-Encoding is gzip: {error}") from error
-        _check_size(decoder.unconsumed_tail)
-        body = decoder.unused_data
-    return made or body
+        while not decoder.eof and place < len(body):
+            piece = body[place : place + PIECE]
+            try:
+                made.append(decoder.decompress(piece, room + 1))
+            except zlib.error as error:
+                raise DamagedRecordError(f"Content-Encoding is gzip: {error}") from error
+            room -= len(made[-1])
+            _check_size(room < 0)
+            place += len(piece) - len(decoder.unused_data)
+    return b"".join(made)
 
 
 def _deflate(body: bytes) -> bytes:
@@ -93,7 +97,8 @@ def _brotli(body: bytes) -> bytes:
         made = decoder.process(body, output_buffer_limit=MOST_BLOCK)
     except brotli.error:
         return body
-    _check_size(not decoder.can_accept_more_data())
+    # it gives somewhat more than the limit, and then may say that it waits for more data
+    _check_size(len(made) > MOST_BLOCK or not decoder.can_accept_more_data())
     return made
 
 
@@ -101,7 +106,7 @@ def _zstd(body: bytes) -> bytes:
     if not body.startswith(b"\x28\xb5\x2f\xfd"):
         return body
     try:
-        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
             made = reader.read(MOST_BLOCK + 1)
     except zstandard.ZstdError as error:
         raise DamagedRecordError(f"Content-Encoding is zstd: {error}") from error

@@ -79,4 +79,6 @@ def _urls(crawl_type: str, start: str, end: str, limit: int | None) -> URLGenera
 
 
 def _is_justext(html_extraction: Any) -> bool:
-    return html_extraction in (None, "justext") or type(html_extraction).__name__ == "JusTextExtractor"
+    if isinstance(html_extraction, str):
+        return html_extraction.lower() == "justext"
+    return html_extraction is None or type(html_extraction).__name__ == "JusTextExtractor"

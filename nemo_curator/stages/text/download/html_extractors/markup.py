@@ -12,6 +12,8 @@ DEEPEST = 2000
 """Elements within one another. Resiliparse takes 0.1 s for so many, and a hundred times that for ten times as many."""
 LONGEST_TAG = 2**14
 """Characters. The time to parse a tag grows with the square of its attributes."""
+MOST_CHOICES = 2000
+"""Of a form. The time of Resiliparse grows with the square of their number: a hundred thousand take minutes."""
 
 _OTHER_CONTENT = (
     *(b"%PDF-", b"%!PS", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"RIFF", b"PK\x03\x04", b"\x1f\x8b", b"BZh"),
@@ -23,6 +25,7 @@ _JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[{\"\d\]-]")
 _TAG = re.compile(rb"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\s+html|/[a-z])", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z][^\s/>]{0,64}")
 _NESTING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_CHOICE = re.compile(r"<option\b[^<]*(?:</option\s*>)?", re.IGNORECASE)
 _EMPTY = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
 _ENDED_BY_NEXT = {"colgroup", "dd", "dt", "li", "optgroup", "option", "p", "tbody", "td", "tfoot", "th", "thead", "tr"}
 _NEVER_DEEP = _EMPTY | _ENDED_BY_NEXT | {"body", "head", "html", "script", "style"}
@@ -52,6 +55,14 @@ def cut_long_tags(html: str) -> str:
     if max(map(len, pieces)) <= LONGEST_TAG:
         return html
     return "<".join([pieces[0], *map(_shorter, pieces[1:])])
+
+
+def cut_choices(html: str) -> str:
+    """Take the options of forms, which are no text of a page, where there are more than `MOST_CHOICES`."""
+    # few pages have many tags that begin so, and to count these is faster than to search without regard to case
+    if html.count("<o") + html.count("<O") <= MOST_CHOICES:
+        return html
+    return _CHOICE.sub("", html) if len(_CHOICE.findall(html)) > MOST_CHOICES else html
 
 
 def is_too_deep(html: str) -> bool:

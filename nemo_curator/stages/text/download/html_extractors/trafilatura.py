@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from functools import cached_property
 from typing import Any
 
 from nemo_curator.errors import need
 from nemo_curator.stages.text.download.html_extractors.base import HTMLExtractorAlgorithm, dense
+
+_NOT_XML = re.compile(
+    r"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01]|6553[45])|[xX]0*(?:[1-8bcefBCEF]|1[0-9a-fA-F]|[fF]{3}[efEF]))(?:;|(?![0-9a-fA-F]))"
+)
+"""References to characters that XML has none of; Trafilatura gives up a page in which lxml has read one."""
 
 
 class TrafilaturaExtractor(HTMLExtractorAlgorithm):
@@ -41,7 +47,7 @@ class TrafilaturaExtractor(HTMLExtractorAlgorithm):
 
     def extract_text(self, html: str, stop_words: frozenset[str], language: str) -> list[str] | None:
         settings = {"config": self._config, **self.extract_kwargs, "deduplicate": self._seen_segments()}
-        text = need("trafilatura", extra="text").extract(html, **settings)
+        text = need("trafilatura", extra="text").extract(_NOT_XML.sub(" ", html), **settings)
         if not text:
             return None
         return dense(text.split("\n"), self.required_stopword_density, stop_words, language) or None

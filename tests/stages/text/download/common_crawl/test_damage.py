@@ -94,6 +94,7 @@ def broken_headers():
     yield r"Content-Length: \d+", b"Content-Length: 12"
     yield r"Content-Length: \d+", b"Content-Length: 999999999"
     yield r"Content-Length: \d+", b"Content-Length: 99999999999999999999999"
+    yield r"Content-Length: \d+", b"Content-Length: " + b"9" * 5000
     yield r"Content-Length: \d+", b"Content-Length: -5"
     yield r"Content-Length", b"Kontent-Length"
     yield r"WARC-Type: response", b"WARC-Type: rexponse"

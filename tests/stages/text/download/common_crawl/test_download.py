@@ -1,6 +1,7 @@
 """Archives as files, and single records by their place in an archive, from a server that misbehaves."""
 
 import gzip
+import math
 import os
 import stat
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_a_record_that_is_no_page_is_set_aside_by_name(server):
     assert count.failed == {"DamagedRecordError": 4, "HTTPError": 1, "InputError": 1}
     assert f"crawl-data/a.warc.gz, byte {PLACES[8][0]}" in messages
     assert "the record is a request" in messages[f"crawl-data/a.warc.gz, byte {PLACES[8][0]}"]
+
+
+@pytest.mark.parametrize(("start", "size"), [(math.nan, 5.0), (0.0, math.inf), (0.5, 5.0), (0, 10**12)])
+def test_a_place_that_can_be_none_is_refused_before_anything_is_fetched(start, size, server):
+    server.put("/crawl-data/a.warc.gz", DATA)
+    _, count = fetch(reader(server), batch([(start, size)]))
+    assert count.failed == {"InputError": 1}
+    assert f"{size!r}" in count.failures[0].message
+    assert not server.asked
 
 
 def test_rows_that_failed_are_kept_with_a_null(server):

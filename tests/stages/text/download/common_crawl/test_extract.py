@@ -152,8 +152,9 @@ def test_an_extractor_that_has_worked_can_be_sent_to_a_worker():
         "<p>" + ENGLISH + "".join(f'<p><font id="{at}">x' for at in range(50_000)),
         "<p>" + ENGLISH + "<!--" * 200_000,
         "<p>" + ENGLISH + "<script" * 200_000,
+        "<p>" + ENGLISH + "<select>" + "<option>x" * 200_000,
     ],
-    ids=["five megabytes of tags", "attributes", "open elements", "comments", "scripts"],
+    ids=["five megabytes of tags", "attributes", "open elements", "comments", "scripts", "choices"],
 )
 def test_hostile_pages_end_within_seconds(hostile):
     code = (

@@ -96,6 +96,7 @@ def build(folder, **settings):
     ("settings", "urls", "calls"),
     [
         ({"html_extraction": "justext"}, MainCommonCrawlUrlGenerator, 2),
+        ({"html_extraction": "JusText"}, MainCommonCrawlUrlGenerator, 2),
         ({"html_extraction": "resiliparse", "crawl_type": "main"}, MainCommonCrawlUrlGenerator, None),
         ({"html_extraction": "justext", "extractor_max_calls_per_worker": 7}, MainCommonCrawlUrlGenerator, 7),
         ({"crawl_type": "wet"}, MainCommonCrawlUrlGenerator, None),

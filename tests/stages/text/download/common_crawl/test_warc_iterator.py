@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -11,7 +12,12 @@ import pytest
 import zstandard
 
 from nemo_curator.errors import InputError
-from nemo_curator.stages.text.download.common_crawl import CommonCrawlWarcIterator, CommonCrawlWetIterator, archive
+from nemo_curator.stages.text.download.common_crawl import (
+    CommonCrawlWarcIterator,
+    CommonCrawlWetIterator,
+    archive,
+    payload,
+)
 from tests.stages.text.download.common_crawl.archives import (
     COMPRESSIONS,
     SUFFIXES,
@@ -165,10 +171,12 @@ BODY = page(1)
         (["Content-Encoding: gzip"], gzip.compress(BODY), BODY),
         (["content-encoding:  X-GZIP "], gzip.compress(BODY), BODY),
         (["Content-Encoding: gzip"], gzip.compress(BODY) + gzip.compress(b"more"), BODY + b"more"),
+        (["Content-Encoding: gzip"], gzip.compress(b""), b""),
         (["Content-Encoding: deflate"], deflated(BODY), BODY),
         (["Content-Encoding: deflate"], raw_deflated(BODY), BODY),
         (["Content-Encoding: br"], brotli.compress(BODY), BODY),
         (["Content-Encoding: zstd"], zstd_frame(BODY), BODY),
+        (["Content-Encoding: zstd"], zstd_frame(BODY) + zstd_frame(b"more"), BODY + b"more"),
         (["Content-Encoding: gzip, br"], brotli.compress(gzip.compress(BODY)), BODY),
         (["Content-Encoding: gzip", "Transfer-Encoding: chunked"], chunked(gzip.compress(BODY)), BODY),
         (["Content-Encoding: something"], BODY, BODY),
@@ -229,6 +237,53 @@ def test_headers_may_be_written_in_other_ways(tmp_path, read):
     assert [(row["url"], row["content_type"], row["content"]) for row in rows] == [
         ("http://a.b/é", "text/html; charset=latin-1", b"<p>")
     ] * 2
+
+
+@pytest.mark.parametrize("gap", [b"\n\n", b"\n\r\n", b"\r\n\n"])
+@pytest.mark.parametrize("first", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("body", [b"<p>a\r\n\r\nb</p>", b"<p>ab</p>\r\n"])
+def test_ends_of_lines_may_be_of_both_kinds(gap, first, body, tmp_path, read):
+    block = b"HTTP/1.1 200 OK" + first + b"Content-Type: text/html" + gap + body
+    head = b"WARC/1.1" + first + b"WARC-Type: response\r\nWARC-Target-URI: http://a.b/\nContent-Length: %d" % len(block)
+    path = tmp_path / "a.warc"
+    path.write_bytes((head + gap + block + b"\n\n") * 3)
+    rows, _ = read(CommonCrawlWarcIterator(), path)
+    assert [row["content"] for row in rows] == [body] * 3
+    assert {row["content_type"] for row in rows} == {"text/html"}
+
+
+def test_the_members_of_a_body_do_not_unpack_to_more_than_is_read(tmp_path, read, monkeypatch):
+    monkeypatch.setattr(payload, "MOST_BLOCK", 100_000)
+    member = gzip.compress(bytes(60_000))
+    path = tmp_path / "a.warc"
+    path.write_bytes(b"".join(record("response", n, http(member * n, "Content-Encoding: gzip")) for n in (1, 2)))
+    rows, count = read(CommonCrawlWarcIterator(), path)
+    assert [len(row["content"]) for row in rows] == [60_000]
+    assert "unpacks to more than 100000 bytes" in count.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [("gzip", gzip.compress), ("deflate", deflated), ("br", brotli.compress), ("zstd", zstd_frame)],
+)
+def test_a_body_that_unpacks_to_too_much_is_set_aside_and_not_cut(coding, encode, tmp_path, read, monkeypatch):
+    monkeypatch.setattr(payload, "MOST_BLOCK", 1_000_000)
+    path = tmp_path / "a.warc"
+    path.write_bytes(record("response", 1, http(encode(bytes(3_000_000)), f"Content-Encoding: {coding}")))
+    rows, count = read(CommonCrawlWarcIterator(), path)
+    assert not rows
+    assert "unpacks to more than" in count.failures[0].message
+
+
+def test_a_body_of_many_members_takes_no_longer_than_their_length_asks_for(tmp_path, read):
+    path = tmp_path / "a.warc"
+    path.write_bytes(
+        record("response", 1, http(gzip.compress(b"") * 200_000 + gzip.compress(BODY), "Content-Encoding: gzip"))
+    )
+    start = time.process_time()
+    rows, _ = read(CommonCrawlWarcIterator(), path)
+    assert rows[0]["content"] == BODY
+    assert time.process_time() - start < 8  # it took 25 s
 
 
 def test_a_response_that_is_no_page_of_the_web_is_given_as_it_is(tmp_path, read):

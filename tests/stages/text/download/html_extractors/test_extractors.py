@@ -19,6 +19,8 @@ from nemo_curator.stages.text.download.html_extractors.base import dense, stop_w
 from nemo_curator.stages.text.download.html_extractors.markup import (
     DEEPEST,
     LONGEST_TAG,
+    MOST_CHOICES,
+    cut_choices,
     cut_long_tags,
     is_html,
     is_too_deep,
@@ -158,6 +160,21 @@ def test_arguments_go_to_trafilatura():
     assert TrafilaturaExtractor(max_tree_size=2).extract_text(PAGE, WORDS, "ENGLISH") is None
 
 
+@pytest.mark.parametrize(
+    "reference", ["&#1;", "&#008", "&#11;", "&#12;", "&#31;", "&#65535;", "&#x1;", "&#X00c;", "&#x1F;", "&#xFFFE;"]
+)
+@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+def test_a_reference_to_a_control_character_does_not_cost_the_page(name, reference):
+    page = PAGE.replace(PROSE[0], f"{reference} {PROSE[0]}")
+    made = ALGORITHMS[name]().extract_text(page, WORDS, "ENGLISH")
+    assert [one.lstrip("\x01\x08\x0b\x0c\x1f\ufffe\uffff ") for one in made] == PROSE
+
+
+def test_references_to_other_characters_stay():
+    page = PAGE.replace(PROSE[0], f"{PROSE[0]} &#123;&#x1F600;&#9;&#x1a1;&#10;&#13;&#320;")
+    assert "{\U0001f600 \u01a1 \u0140" in TrafilaturaExtractor().extract_text(page, WORDS, "ENGLISH")[0]
+
+
 def test_resiliparse_keeps_the_whole_page_and_descriptions_of_pictures_where_told():
     page = PAGE.replace("</article>", "<p><img src='x' alt='the view of the town'></p></article>")
     assert "the view of the town" in ResiliparseExtractor(alt_texts=True).extract_text(page, WORDS, "ENGLISH")
@@ -214,6 +231,14 @@ def test_only_attributes_of_tags_too_long_are_cut():
     assert cut_long_tags(f"<p {long}>text {script}<b class='x'>bold</b>") == f"<p>text {script}<b class='x'>bold</b>"
     assert cut_long_tags(f"<p>{long}</p>") == f"<p>{long}</p>"
     assert cut_long_tags(f"a <p {long}") == "a <p"
+
+
+def test_choices_are_cut_where_there_are_very_many():
+    assert cut_choices("<p>a<select><option value=1>b</option><OPTION>c</select>d" + "<option>e" * MOST_CHOICES) == (
+        "<p>a<select></select>d"
+    )
+    few = "<option>e</option>" * MOST_CHOICES
+    assert cut_choices(few) == few
 
 
 @pytest.mark.parametrize(
