@@ -179,6 +179,9 @@ class TestFilesWithinFiles:
         files = {"a.tex": document("\\section{A} a \\input{b}"), "b.tex": document("\\section{B} b \\input{a}")}
         assert text_of(files).split() == ["\\section{A}", "a", "\\section{B}", "b"]
 
+    def test_two_files_of_no_class_that_take_each_other_in_come_in_once(self):
+        assert text_of({"a.tex": "\\section{A} a \\input{b}", "b.tex": "b \\input{a}"}) == "\\section{A} a b"
+
     def test_depth_is_bounded(self):
         files = {f"{n}.tex": f"{n} \\input{{{n + 1}}}" for n in range(1, 2000)}
         made = text_of({"main.tex": document("\\section{A} \\input{1}"), **files})
@@ -215,6 +218,11 @@ class TestComments:
             ("\\verb*+%+ c", "\\verb*+%+ c"),
             ("\\verb|a\n% b\nc", "\\verb|a\nc"),
             ("\\lstinline[language=C]{%d} c", "\\lstinline[language=C]{%d} c"),
+            ("\\url|a%b| \\path!c%d! e % f", "\\url|a%b| \\path!c%d! e"),
+            (
+                "\\mintinline[x]{c}{a %d} \\mintinline{c}|a %d| b % c",
+                "\\mintinline[x]{c}{a %d} \\mintinline{c}|a %d| b",
+            ),
             ("\\verbatiminput|a % b", "\\verbatiminput|a"),
             ("a \\begin{comment} b \\end{comment}c", "a c"),
             ("\\begin{verbatim}\n% a \\x\n\\end{verbatim} b", "\\begin{verbatim}\n% a \\x\n\\end{verbatim} b"),

@@ -197,6 +197,7 @@ def test_wherever_bytes_are_damaged_every_record_is_accounted_for(tmp_path, seed
         ("\u0422\u0435\u043e\u0440\u0435\u043c\u0430", "koi8-r", "koi8-r"),
         ("Erd\u0151s", "iso8859-2", "latin2"),
         ("K\u00e9p", "mac-roman", "applemac"),
+        ("Erd\u0151s", "utf-16", ""),
     ],
 )
 def test_no_encoding_is_lost(tmp_path, text, encoding, declared):

@@ -134,9 +134,10 @@ def test_where_the_pieces_end_does_not_matter(tmp_path, monkeypatch, chunk):
 def test_a_broken_page_costs_itself(tmp_path):
     broken = page(2).replace("<title>", "<titel>")
     untitled = page(3).replace("title>", "name>")
-    ids, count = iterate(tmp_path / "x.xml", dump(page(1), broken, untitled, page(4)))
+    elsewhere = page(5, extra="<ns>zero</ns>")
+    ids, count = iterate(tmp_path / "x.xml", dump(page(1), broken, untitled, page(4), elsewhere))
     assert ids == ["1", "4"]
-    assert count.failed == {"ParseError": 1, "InputError": 1}
+    assert count.failed == {"ParseError": 1, "InputError": 2}
     assert count.failures[0].source == f"{tmp_path / 'x.xml'}, page 2"
 
 
