@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -157,7 +158,7 @@ PIECES += [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join))
 def test_any_text_reads_as_something(wikitext):
     assert "\0" not in to_text(wikitext)
@@ -168,7 +169,7 @@ ARGUMENT = st.text(max_size=4) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(templates._HANDLERS)), st.lists(ARGUMENT, max_size=6))
 def test_any_arguments_of_a_template_read_as_something(name, arguments):
     assert isinstance(templates.read(name, arguments), str)
@@ -192,11 +193,11 @@ def _lines_run(wikitext):
     return count
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join))
 def test_twice_the_text_takes_about_twice_the_steps(unit):
-    few, many = _lines_run(unit * 200), _lines_run(unit * 400)
-    assert many <= 2.2 * few + 2000
+    few, many = _lines_run(unit * 100), _lines_run(unit * 200)
+    assert many <= 2.2 * few + 1000
 
 
 HOSTILE = [
@@ -235,8 +236,10 @@ HOSTILE += [
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_what_is_opened_a_hundred_thousand_times_does_not_hold_up(unit):
-    text = to_text(f"before\n\n{unit * 100_000}\n== Heading ==\nafter")
+def test_what_is_opened_thirty_thousand_times_does_not_hold_up(unit):
+    start = time.process_time()
+    text = to_text(f"before\n\n{unit * 30_000}\n== Heading ==\nafter")
+    assert time.process_time() - start < 2
     assert text.startswith("before\n\n")
     assert text.endswith("\n\nHeading\nafter")
 
@@ -274,7 +277,7 @@ BLOCK = st.one_of(
 RESIDUE = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|<|>|thumb|style=|''|==|\||http")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(BLOCK, max_size=8).map("\n\n".join))
 def test_well_formed_markup_leaves_no_residue(wikitext):
     assert not RESIDUE.search(to_text(wikitext))
