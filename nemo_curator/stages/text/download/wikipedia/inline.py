@@ -13,10 +13,9 @@ tfoot th thead time tr translate tt tvar u ul var wbr"""
 _LONGEST_FIRST = "|".join(sorted(_NAMES.split(), key=len, reverse=True))
 _TAG = re.compile(rf"</?(?:{_LONGEST_FIRST})(?:[ \t\n/][^<>]*)?>", re.IGNORECASE)
 _BREAK = re.compile(r"</?br\b[^<>]*>", re.IGNORECASE)
-# a run of tags between which a browser breaks the line, but none at the start of a line
-_BLOCKS = re.compile(
-    r"(?<=[^\n])(?:</?(?:blockquote|center|d[dlt]|div|h[1-6]|hr|li|[ou]l|p)(?:[ \t/][^<>]*+)?>[ \t]*+)++", re.IGNORECASE
-)
+_BLOCK = r"/?(?:blockquote|center|d[dlt]|div|h[1-6]|hr|li|[ou]l|p)(?:[ \t/][^<>]*+)?>[ \t]*+"
+# a run of tags between which a browser breaks the line
+_BLOCKS = re.compile(rf"<{_BLOCK}(?:<{_BLOCK})*+", re.IGNORECASE)
 _RAISED = re.compile(r"<(su[pb])>((?:''|[-+\u2212()=n0-9]){1,12})</\1>", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _SUBSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₙ")
@@ -35,7 +34,7 @@ _OPENING = re.compile(r"([(\uff08])[ ,;\u3001\uff0c\uff1b]+")
 _CLOSING = re.compile(r"(?<![ ,;\u3001\uff0c\uff1b])[ ,;\u3001\uff0c\uff1b]+([)\uff09])")
 _MARKS_BEFORE_CLOSING = [f"{mark}{bracket}" for mark in " ,;\u3001\uff0c\uff1b" for bracket in ")\uff09"]
 # what stood behind a template that is dropped
-_STRAY = re.compile(r"^([*#:; \t]*+)[.,;:、。](?:[.,;:、。]*+[ \t]*+$|[ \t]++)", re.MULTILINE)
+_STRAY = re.compile(r"(\n[*#:; \t]*+)[.,;:、。](?:[.,;:、。]*+[ \t]*+$|[ \t]++)", re.MULTILINE)
 _STOP = re.compile(r" \.(?=\s|\Z)")
 _EMPTY_LINES = re.compile("\n{3,}")
 
@@ -92,7 +91,8 @@ def _tidy(text: str) -> str:
 
 
 def _broken(match: re.Match[str]) -> str:
-    return "" if match.string.startswith("\n", match.end()) else "\n"
+    text, start, end = match.string, match.start(), match.end()
+    return "" if start == 0 or text[start - 1] == "\n" or text.startswith("\n", end) else "\n"
 
 
 def _raised(match: re.Match[str]) -> str:

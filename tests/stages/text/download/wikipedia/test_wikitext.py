@@ -53,6 +53,7 @@ READ = {
     "a<table><tr><td>b<table></table></td></tr></table>c": "ac",
     'a<ref>b</ref>c<ref name="x" />d<REF name=y>{{cite|t=[[e]]}}</REF>f<references/>': "acdf",
     "E is <math>mc^{2} {{x}}</math>.": "E is $mc^{2} {{x}}$.",
+    "<math>a &lt; b &amp; c</math>": "$a < b & c$",
     "a<!-- b\n\nc -->d\n<!-- e -->\nf": "ad\nf",
     "<nowiki>''a'' [[b]] &amp; {{c}}</nowiki>": "''a'' [[b]] & {{c}}",
     "<pre>\n a  [[b]]\n</pre>": " a  [[b]]",
