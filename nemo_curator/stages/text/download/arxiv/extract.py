@@ -46,7 +46,9 @@ class ArxivExtractor(DocumentExtractor):
             macros.collect(text)
         mains = roots(files) if record.get("filenames") else with_sections(files) or roots(files)
         used: set[str] = set()
-        texts = [main_part(macros.inline(flatten(name, files, used, macros.inline))) for name in mains]
+        texts = [
+            main_part(macros.inline(flatten(name, files, used, macros.inline))) for name in mains if name not in used
+        ]
         if not any(texts):
             texts = [main_part(macros.inline(files[name])) for name in with_sections(files)]
         text = verbatim.restore("\n".join(filter(None, texts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import re
@@ -196,10 +197,11 @@ def _chain(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 def decode(data: bytes, otherwise: str = "cp1252") -> str:
     """Text of a file that is UTF-8, or else has another encoding; line ends become `\\n`.
 
-    What that encoding lacks is read as Latin-1, which has a character for every byte.
+    What that encoding lacks is read as Latin-1, which has a character for every byte. A mark of UTF-16 is believed.
     """
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in data
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
         try:
             text = data.decode(otherwise)

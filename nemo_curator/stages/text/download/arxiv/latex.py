@@ -16,7 +16,9 @@ MOST_DEPTH = 20
 _VERBATIM = r"verbatim\*?|Verbatim\*?|lstlisting|minted|alltt|filecontents\*?|comment"
 _MARK = re.compile(
     rf"\\begin\s*+\{{(?P<environment>{_VERBATIM})\}}"
-    rf"|\\(?P<inline>verb|lstinline)(?![A-Za-z])\*?(?:\[[^\[\]\n]*+\])?(?P<delimiter>[!-)+-/:-@\[-`{{|~])"
+    rf"|\\(?P<inline>(?:verb|lstinline)(?![A-Za-z])\*?(?:\[[^\[\]\n]*+\])?"
+    r"|mintinline(?:\[[^\[\]\n]*+\])?\{[^{}\n]*+\}|(?:url|path|nolinkurl)(?=[|!]))"
+    r"(?P<delimiter>[!-)+-/:-@\[-`{|~])"
     r"|\\(?:url|href|path|nolinkurl)\s*+\{[^{}\n]*+\}"
     r"|\\[^A-Za-z]"
     r"|(?P<comment>%)",

@@ -13,7 +13,10 @@ tfoot th thead time tr translate tt tvar u ul var wbr"""
 _LONGEST_FIRST = "|".join(sorted(_NAMES.split(), key=len, reverse=True))
 _TAG = re.compile(rf"</?(?:{_LONGEST_FIRST})(?:[ \t\n/][^<>]*)?>", re.IGNORECASE)
 _BREAK = re.compile(r"</?br\b[^<>]*>", re.IGNORECASE)
-_RAISED = re.compile(r"<(su[pb])>([-+\u2212()=n0-9]{1,12})</\1>", re.IGNORECASE)
+_BLOCK = r"/?(?:blockquote|center|d[dlt]|div|h[1-6]|hr|li|[ou]l|p)(?:[ \t/][^<>]*+)?>[ \t]*+"
+# a run of tags between which a browser breaks the line
+_BLOCKS = re.compile(rf"<{_BLOCK}(?:<{_BLOCK})*+", re.IGNORECASE)
+_RAISED = re.compile(r"<(su[pb])>((?:''|[-+\u2212()=n0-9]){1,12})</\1>", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _SUBSCRIPTS = str.maketrans("0123456789+-\u2212=()n", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₙ")
 _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
@@ -24,11 +27,14 @@ _QUOTES = re.compile("''+")
 _SWITCH = re.compile(r"__[^\W\da-z_]{3,40}__")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _SPACES = re.compile("  +")
-_EMPTY = re.compile(r"[(\uff08][ ,;:/\u3001\uff0c\uff1b\uff1a]*[)\uff09]")
+# those that follow the name of a function are not empty
+_EMPTY = re.compile(r"(?<![A-Za-z0-9_])[(\uff08][ ,;:/\u3001\uff0c\uff1b\uff1a]*[)\uff09]")
 _OPENING = re.compile(r"([(\uff08])[ ,;\u3001\uff0c\uff1b]+")
 # a run of marks is tried from its start alone
 _CLOSING = re.compile(r"(?<![ ,;\u3001\uff0c\uff1b])[ ,;\u3001\uff0c\uff1b]+([)\uff09])")
 _MARKS_BEFORE_CLOSING = [f"{mark}{bracket}" for mark in " ,;\u3001\uff0c\uff1b" for bracket in ")\uff09"]
+# what stood behind a template that is dropped
+_STRAY = re.compile(r"(\n[*#:; \t]*+)[.,;:、。](?:[.,;:、。]*+[ \t]*+$|[ \t]++)", re.MULTILINE)
 _STOP = re.compile(r" \.(?=\s|\Z)")
 _EMPTY_LINES = re.compile("\n{3,}")
 
@@ -39,6 +45,7 @@ def clean(text: str) -> str:
         text = _VARIANTS.sub(lambda match: _variant(match[1]), text)
     if "<" in text:
         text = _RAISED.sub(_raised, _BREAK.sub("\n", text))
+        text = _BLOCKS.sub(_broken, text)
         text = _TAG.sub("", text)
     if "[" in text:
         text = _EXTERNAL.sub(itemgetter(1), text)
@@ -75,6 +82,7 @@ def sections(text: str) -> list[str]:
 def _tidy(text: str) -> str:
     """Close the gaps that dropped templates leave."""
     text = _EMPTY.sub("", text)
+    text = _STRAY.sub(itemgetter(1), text)
     text = _OPENING.sub(itemgetter(1), text)
     if any(marks in text for marks in _MARKS_BEFORE_CLOSING):
         text = _CLOSING.sub(itemgetter(1), text)
@@ -82,8 +90,13 @@ def _tidy(text: str) -> str:
     return _STOP.sub(".", text.replace(" ,", ","))
 
 
+def _broken(match: re.Match[str]) -> str:
+    text, start, end = match.string, match.start(), match.end()
+    return "" if start == 0 or text[start - 1] == "\n" or text.startswith("\n", end) else "\n"
+
+
 def _raised(match: re.Match[str]) -> str:
-    return match[2].translate(_SUPERSCRIPTS if match[1].lower() == "sup" else _SUBSCRIPTS)
+    return match[2].replace("''", "").translate(_SUPERSCRIPTS if match[1].lower() == "sup" else _SUBSCRIPTS)
 
 
 def _variant(content: str) -> str:

@@ -74,7 +74,10 @@ class WikipediaIterator(DocumentIterator):
         title, identifier = root.findtext("title"), root.findtext("id")
         if title is None or identifier is None:
             raise InputError("a page has no title or no id")
-        if root.findtext("ns", "0").strip() != "0" or root.find("redirect") is not None:
+        namespace = root.findtext("ns", "0").strip()
+        if not re.fullmatch("-?[0-9]+", namespace):
+            raise InputError(f"the namespace of a page is {namespace!r}; wanted a number")
+        if namespace != "0" or root.find("redirect") is not None:
             return None
         if root.find("ns") is None and title.partition(":")[0] in namespaces:
             return None

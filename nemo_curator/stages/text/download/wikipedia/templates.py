@@ -19,6 +19,7 @@ RANGES |= {"to": " to ", "to(-)": " to ", "and": " and ", "or": " or ", "by": " 
 UNITS = {"C": "°C", "F": "°F", "sqmi": "sq mi", "sqft": "sq ft", "cuft": "cu ft", "floz": "fl oz", "lbs": "lb"}
 UNITS |= {"km2": "km²", "m2": "m²", "cm2": "cm²", "mm2": "mm²", "m3": "m³", "km3": "km³", "cm3": "cm³", "mi2": "sq mi"}
 UNITS |= {"ft2": "sq ft", "km/h": "km/h", "kph": "km/h", "mph": "mph", "acre": "acres", "ha": "ha", "MT": "t"}
+ACCIDENTALS = {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮", "n": "♮"}
 SPOKEN = {"lang", "pron", "us", "uk", "local", "native", "also", "ipa", "generic", "link", "no", "respell"}
 
 _FAMILIES = ("lang-", "langx-", "ipa-", "script/")
@@ -94,6 +95,24 @@ def _words(*numbers: int) -> Handler:
     return handler
 
 
+def _ipa(positional: list[str], named: dict[str, str]) -> str:
+    """The sounds alone: in its newer form the template gives a language before them."""
+    first, second = _get(positional, 1), _get(positional, 2)
+    return second if second and len(first) < 8 and first.replace("-", "").isascii() and first[:1].isalpha() else first
+
+
+def _syllables(positional: list[str], named: dict[str, str]) -> str:
+    return "-".join(filter(None, positional)).replace("-_-", " ").replace("-'", "'")
+
+
+def _accidental(positional: list[str], named: dict[str, str]) -> str:
+    return ACCIDENTALS.get(_get(positional, 1).lower(), "")
+
+
+def _formula(positional: list[str], named: dict[str, str]) -> str:
+    return f"${_get(positional, 1)}$" if _get(positional, 1) else ""
+
+
 def _date(positional: list[str], named: dict[str, str]) -> str:
     year, month, day = (_get(positional, number) for number in (1, 2, 3))
     if not month:
@@ -150,7 +169,7 @@ def _phonemes(positional: list[str], named: dict[str, str]) -> str:
 
 
 def _chinese(positional: list[str], named: dict[str, str]) -> str:
-    keys = ("c", "s", "t", "p", "w", "j", "poj", "l")
+    keys = ("c", "s", "t", "p", "w", "j", "poj", "hangul", "hanja", "rr", "mr", "l")
     found = [named[key] for key in keys if named.get(key)]
     return ", ".join(dict.fromkeys(found or filter(None, positional)))
 
@@ -192,12 +211,16 @@ def _table() -> dict[str, Handler]:
     """One line for each way to read, and the names of the templates that are read so."""
     groups: list[tuple[Handler, str]] = [
         (_nth(1), "nowrap|nobr|nobreak|small|smaller|smallcaps|sc|big|bigger|larger|large|nobold|nocaps|noitalic"),
-        (_nth(1), "abbr|tooltip|ipa|ipa link|ipalink|ipablink|ipaslink|iast|mpl|respell|unicode|polytonic"),
+        (_nth(1), "abbr|tooltip|ipa link|ipalink|ipablink|ipaslink|iast|mpl|unicode|polytonic|overline|nihongo2"),
         (_nth(1), "script|hebrew|math|mvar|var|em|strong|dfn"),
-        (_nth(1), "flag|flagcountry|flagu|nts|okina|code|mono|kbd|samp|tt|key|vanchor|visible anchor|formatnum"),
-        (_nth(1), "as written|not a typo|typo|sic|bracket|center|poem|angbr|angle bracket|linktext|lien|xt|mention"),
+        (_nth(1), "flag|flagcountry|flagu|nts|code|mono|kbd|samp|tt|key|vanchor|visible anchor|formatnum"),
+        (_nth(1), "as written|not a typo|typo|sic|bracket|center|poem|angbr|angle bracket|lien|xt|mention"),
+        (_nth(1), "columns-list|col-list|column list|plainlist|plain list"),
         (_nth(1), "仮リンク|jis2004フォント|補助漢字フォント|jis90フォント"),
-        (_nth(2), "lang|rtl-lang|transl|transliteration|tlit|color|colored text|font color|audio|rt|wikt-lang|langr"),
+        (_nth(3, 2), "transl|transliteration|tlit"),
+        (_ipa, "ipa"),
+        (_syllables, "respell"),
+        (_nth(2), "lang|langx|rtl-lang|color|colored text|font color|audio|rt|wikt-lang|langr"),
         (_nth(2, 1), "lbl|wt|section link"),
         (_nth(1, also=("text", "quote", "content")), "quote|blockquote|cquote|quotation|bquote|rquote|poemquote"),
         (_nth(1, also=("text", "quote", "content")), "verse translation|zitat|citation bloc|cita|引用|quotation2"),
@@ -210,8 +233,13 @@ def _table() -> dict[str, Handler]:
         (_as("'s"), "'s"),
         (_as("|"), "!|pipe"),
         (_as("="), "=|equals"),
+        (_as("C"), "carbon"),
+        (_as("H"), "hydrogen"),
         (_as("π"), "pi"),
         (_as(TIMES), "times"),
+        (_as("\u02bb"), "okina"),
+        (_accidental, "music"),
+        (_formula, "tmath"),
         (_as("♭"), "flat|music flat"),
         (_as("♯"), "sharp"),
         (_as("°"), "degree|deg"),
@@ -239,9 +267,9 @@ def _table() -> dict[str, Handler]:
         (_ruby, "ruby|ruby-ja|読み仮名|ルビ"),
         (_superscript, "sup"),
         (_subscript, "sub"),
-        (_joined(""), "chem|chem2|simple chem|gaps"),
+        (_joined(""), "linktext|chem|chem2|simple chem|gaps"),
         (_joined(", "), "hlist|flatlist|cslist"),
-        (_words(1, 2), "sortname|sort name|vessel"),
+        (_words(1, 2), "sortname|sort name|vessel|ship"),
     ]
     handlers = {name: handler for handler, names in groups for name in names.split("|")}
     ships = ("USS", "HMS", "SS", "RMS", "HMAS", "HMCS", "SMS", "USCGC", "MV")

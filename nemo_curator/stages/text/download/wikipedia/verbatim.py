@@ -69,7 +69,7 @@ class Verbatim:
         elif kind == "code":
             parts.append(self._keep(content.strip("\n")))
         elif kind == "formula" and content.strip():
-            parts.append(self._keep(f"${content.strip()}$"))
+            parts.append(self._keep(f"${unescape(content.strip())}$"))
         return other.end()
 
     def _keep(self, content: str) -> str:

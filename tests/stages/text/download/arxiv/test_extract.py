@@ -179,6 +179,9 @@ class TestFilesWithinFiles:
         files = {"a.tex": document("\\section{A} a \\input{b}"), "b.tex": document("\\section{B} b \\input{a}")}
         assert text_of(files).split() == ["\\section{A}", "a", "\\section{B}", "b"]
 
+    def test_two_files_of_no_class_that_take_each_other_in_come_in_once(self):
+        assert text_of({"a.tex": "\\section{A} a \\input{b}", "b.tex": "b \\input{a}"}) == "\\section{A} a b"
+
     def test_depth_is_bounded(self):
         files = {f"{n}.tex": f"{n} \\input{{{n + 1}}}" for n in range(1, 2000)}
         made = text_of({"main.tex": document("\\section{A} \\input{1}"), **files})
@@ -215,6 +218,11 @@ class TestComments:
             ("\\verb*+%+ c", "\\verb*+%+ c"),
             ("\\verb|a\n% b\nc", "\\verb|a\nc"),
             ("\\lstinline[language=C]{%d} c", "\\lstinline[language=C]{%d} c"),
+            ("\\url|a%b| \\path!c%d! e % f", "\\url|a%b| \\path!c%d! e"),
+            (
+                "\\mintinline[x]{c}{a %d} \\mintinline{c}|a %d| b % c",
+                "\\mintinline[x]{c}{a %d} \\mintinline{c}|a %d| b",
+            ),
             ("\\verbatiminput|a % b", "\\verbatiminput|a"),
             ("a \\begin{comment} b \\end{comment}c", "a c"),
             ("\\begin{verbatim}\n% a \\x\n\\end{verbatim} b", "\\begin{verbatim}\n% a \\x\n\\end{verbatim} b"),
@@ -308,20 +316,20 @@ class TestMacros:
         assert body("a\n\\newcommand{\\x}{X}\n\\x") == "a\n\nX"
 
 
-ROUNDS = 20_000
+ROUNDS = 10_000
 PREAMBLE = "\\def\\x{X}\\newcommand{\\y}[1]{(#1)}\\def\\b{\\b\\b}\\def\\w#1{#1#1}"
 DOUBLING = "".join(
     f"\\def\\m{a}{{\\m{b}\\m{b}}}" for a, b in zip("abcdefghijklmnopqrstuvwxy", "bcdefghijklmnopqrstuvwxyz")
 )
 HOSTILE = {
-    "open braces": "{" * 100_000,
+    "open braces": "{" * 50_000,
     "open braces of arguments": "\\y{" * ROUNDS,
     "nested arguments": "\\y{" * ROUNDS + "}" * ROUNDS,
     "nested doubling": "\\w{" * ROUNDS + "}" * ROUNDS,
     "arguments that hold what is verbatim": "\\y{" * ROUNDS + "\\verb|a|" + "}" * ROUNDS,
     "itself twice": "\\b " * ROUNDS,
     "twice the next": "\\ma " * ROUNDS,
-    "one long line": ("word " * 100 + "\\x 50\\% ") * 20_000,
+    "one long line": ("word " * 100 + "\\x 50\\% ") * 4_000,
     "definitions without an end": "\\def\\a{" * ROUNDS,
     "definitions within definitions": "\\def\\a{#1" * ROUNDS + "}" * ROUNDS,
     "spaces after a definition": f"\\newcommand{' ' * 10**5}" * 10,
@@ -330,12 +338,12 @@ HOSTILE = {
     "verb over two lines": "\\verb|a\n" * ROUNDS,
     "verbatim without an end": "\\begin{verbatim}\\begin{lstlisting}\\begin{comment}" * ROUNDS,
     "comments": "%\n   %" * ROUNDS,
-    "spaces before comments": (" " * 1000 + "%\n") * 2000,
+    "spaces before comments": (" " * 1000 + "%\n") * 1000,
     "inputs of nothing": "\\input{" * ROUNDS,
     "inputs of itself": "\\input{main}" * ROUNDS,
     "addresses without an end": "\\url{http://%" * ROUNDS,
     "sections": "\\section{a}" * ROUNDS,
-    "backslashes": "\\" * 300_000,
+    "backslashes": "\\" * 100_000,
 }
 
 
@@ -344,7 +352,7 @@ def test_time_and_memory_are_in_proportion_to_the_source(kind):
     source = document(f"\\section{{S}} {HOSTILE[kind]}", PREAMBLE + DOUBLING)
     start = time.process_time()
     made = text_of(source)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2.5
     assert len(made) <= 9 * len(source) + 2**21
 
 
@@ -364,14 +372,14 @@ TOKENS = [
 TOKENS += ["\\begin{verbatim}", "\\end{verbatim}", "\\begin{document}", "\\end{document}", "\\appendix", "\\url{a%b}"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(*[st.lists(st.sampled_from(TOKENS), max_size=30).map("".join)] * 2)
 def test_whatever_is_written_the_text_has_no_marks_of_ours(main, other):
     made = text_of({"main.tex": f"{PREAMBLE} \\section{{A}} {main}", "b.tex": other})
     assert made is None or "\0" not in made
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.sampled_from(["\\x", "\\z", " ", "a", "\\\\", "\\alpha", "\\xy", "1", "{", "}", "\\%"]), max_size=30

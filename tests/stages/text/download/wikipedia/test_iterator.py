@@ -134,9 +134,10 @@ def test_where_the_pieces_end_does_not_matter(tmp_path, monkeypatch, chunk):
 def test_a_broken_page_costs_itself(tmp_path):
     broken = page(2).replace("<title>", "<titel>")
     untitled = page(3).replace("title>", "name>")
-    ids, count = iterate(tmp_path / "x.xml", dump(page(1), broken, untitled, page(4)))
+    elsewhere = page(5, extra="<ns>zero</ns>")
+    ids, count = iterate(tmp_path / "x.xml", dump(page(1), broken, untitled, page(4), elsewhere))
     assert ids == ["1", "4"]
-    assert count.failed == {"ParseError": 1, "InputError": 1}
+    assert count.failed == {"ParseError": 1, "InputError": 2}
     assert count.failures[0].source == f"{tmp_path / 'x.xml'}, page 2"
 
 
@@ -235,21 +236,20 @@ def test_memory_stays_flat_however_long_the_dump_is(tmp_path, compress, few, man
     head = HEAD.format(version="0.11").encode()
     code = (
         "import resource, sys; from nemo_curator.stages.text.download.wikipedia import WikipediaIterator\n"
-        "print(sum(1 for _ in WikipediaIterator().iterate(sys.argv[1])), "
+        "for path in sys.argv[1:]:\n"
+        "    print(sum(1 for _ in WikipediaIterator().iterate(path)), "
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    found = []
-    for times in (few, many):
-        path = tmp_path / f"{times}"
+    paths = [tmp_path / "few", tmp_path / "many"]
+    for path, times in zip(paths, (few, many), strict=True):
         with path.open("wb") as file:
             file.write(bz2.compress(head) if compress else head)
             file.writelines(part for _ in range(times))
-        run = [sys.executable, "-c", code, str(path)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
-        number, peak = map(int, done.stdout.split())
-        assert number == 100 * times
-        found.append(peak)
+    run = [sys.executable, "-c", code, *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
+    numbers, found = zip(*(map(int, line.split()) for line in done.stdout.splitlines()), strict=True)
+    assert numbers == (100 * few, 100 * many)
     assert found[1] < 1.1 * found[0]
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -39,6 +40,12 @@ READ = {
     "a{{spaced ndash}}b{{mdash}}c{{'}}d{{!}}": "a \u2013 b—c'd|",
     "{{USS|Enterprise|CVN-65}}": "USS Enterprise",
     "{{quote|To be}}{{quote|text=or not}}": "To beor not",
+    "{{langx|ar|الجزائر}} {{transliteration|ru|ISO|Moskva}} {{transl|ru|Kiev}}": "الجزائر Moskva Kiev",
+    "{{IPA|fr|mɔ̃d}} {{IPA|[a]|x}} {{respell|al|BEE|doh|_|A|'}}": "mɔ̃d [a] al-BEE-doh A'",
+    "Hawai{{okina}}i, B{{music|flat}}, {{linktext|日|本}}, {{nihongo2|漢字}}": "Hawai\u02bbi, B♭, 日本, 漢字",
+    "{{korean|hangul=서울|rr=Seoul}} {{ship|USS|Essex|CV-9}} {{tmath|\\pi}}": "서울, Seoul USS Essex $\\pi$",
+    "{{columns-list|colwidth=20em|\n* a\n* b}}": "a\nb",
+    "{{Carbon}}<sub>n</sub>{{Hydrogen}}<sub>''2n''+2</sub>": "CₙH₂ₙ₊₂",
     "{{US$|5 million}} {{script/Arabic|م}} {{IPAblink|a}}": "US$5 million م a",
     "{{formatnum:12345}} {{lc:[[a:b|c]]}}x": "12345 x",
     "{{{parameter|default}}}x": "x",
@@ -46,12 +53,17 @@ READ = {
     "a<table><tr><td>b<table></table></td></tr></table>c": "ac",
     'a<ref>b</ref>c<ref name="x" />d<REF name=y>{{cite|t=[[e]]}}</REF>f<references/>': "acdf",
     "E is <math>mc^{2} {{x}}</math>.": "E is $mc^{2} {{x}}$.",
+    "<math>a &lt; b &amp; c</math>": "$a < b & c$",
     "a<!-- b\n\nc -->d\n<!-- e -->\nf": "ad\nf",
     "<nowiki>''a'' [[b]] &amp; {{c}}</nowiki>": "''a'' [[b]] & {{c}}",
     "<pre>\n a  [[b]]\n</pre>": " a  [[b]]",
     '<syntaxhighlight lang="c">\nif (a[[0]]) {{\n    b();\n}}\n</syntaxhighlight>': "if (a[[0]]) {{\n    b();\n}}",
     "<gallery>\nFile:a.jpg|b\n</gallery>a<score>c</score><timeline>d</timeline>": "a",
-    "<div style='x'>a</div> <span>b</span><br/>c <B>d</B>": "a b\nc d",
+    "<div style='x'>a</div> <span>b</span><br/>c <B>d</B>": "a\nb\nc d",
+    "<ul><li>a</li> <li>b</li></ul><p class=x>c</p>d": "a\nb\nc\nd",
+    "<div>\na\n</div>\n<p>b</p>\nc": "a\n\nb\nc",
+    "<code>main()</code> and f( ), 日本（）は": "main() and f(), 日本は",
+    "* {{cite|a}}.\n* {{cite|b}}, ISBN 3\n* ...and .5 of {{c}}.\nd": "ISBN 3\n...and .5 of.\nd",
     "H<sub>2</sub>O 10<sup>-6</sup> x<sup>th</sup>": "H₂O 10⁻⁶ xth",
     "1 < 2 &lt;div&gt; &nbsp;&amp;lt; &#8364;&#x20AC; &copy=1": "1 < 2 <div> &lt; €€ &copy=1",
     "__TOC__a__NOEDITSECTION__ __目次強制__ __init__": "a __init__",
@@ -147,7 +159,7 @@ PIECES += [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join))
 def test_any_text_reads_as_something(wikitext):
     assert "\0" not in to_text(wikitext)
@@ -158,7 +170,7 @@ ARGUMENT = st.text(max_size=4) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(templates._HANDLERS)), st.lists(ARGUMENT, max_size=6))
 def test_any_arguments_of_a_template_read_as_something(name, arguments):
     assert isinstance(templates.read(name, arguments), str)
@@ -182,11 +194,11 @@ def _lines_run(wikitext):
     return count
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join))
 def test_twice_the_text_takes_about_twice_the_steps(unit):
-    few, many = _lines_run(unit * 200), _lines_run(unit * 400)
-    assert many <= 2.2 * few + 2000
+    few, many = _lines_run(unit * 100), _lines_run(unit * 200)
+    assert many <= 2.2 * few + 1000
 
 
 HOSTILE = [
@@ -217,13 +229,18 @@ HOSTILE += [
     "[[a:",
     "\n    ",
     "''",
+    "<p> ",
+    "<li\t",
+    "\n*.: ",
 ]
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_what_is_opened_a_hundred_thousand_times_does_not_hold_up(unit):
-    text = to_text(f"before\n\n{unit * 100_000}\n== Heading ==\nafter")
+def test_what_is_opened_thirty_thousand_times_does_not_hold_up(unit):
+    start = time.process_time()
+    text = to_text(f"before\n\n{unit * 30_000}\n== Heading ==\nafter")
+    assert time.process_time() - start < 2
     assert text.startswith("before\n\n")
     assert text.endswith("\n\nHeading\nafter")
 
@@ -261,7 +278,7 @@ BLOCK = st.one_of(
 RESIDUE = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|<|>|thumb|style=|''|==|\||http")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(BLOCK, max_size=8).map("\n\n".join))
 def test_well_formed_markup_leaves_no_residue(wikitext):
     assert not RESIDUE.search(to_text(wikitext))
