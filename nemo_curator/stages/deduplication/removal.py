@@ -47,7 +47,8 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     Lines of JSONL are copied byte by byte, row groups of Parquet with their schema. Without `id_field` an id is the
     number of a row, which the tasks carry. A line that is no record fails and is not copied; `are_records` says that
-    there are none, so nobody looks. A copy appears when it is complete; one without documents is there, and empty.
+    a step before has parsed them all, so that only UTF-8 is looked at. A copy appears when it is complete; one without
+    documents is there, and empty.
     """
 
     path: str
@@ -71,7 +72,7 @@ class RemoveFromFiles(ProcessingStage[FileGroupTask, FileGroupTask]):
         ]
         for judge, name in zip(judges, names, strict=True):
             if isinstance(self.reader, JsonlReaderStage):
-                parser = None if self.are_records and self.id_field is None else LineParser(judge.path, self.id_field)
+                parser = LineParser(judge.path, self.id_field, self.are_records)
                 _copy_lines(self.reader, judge, name, parser, self.storage_options)
             else:
                 _copy_rows(self.reader, judge, name, self.id_field, self.storage_options)
@@ -127,7 +128,7 @@ def _copy_lines(
     reader: JsonlReaderStage,
     judge: Judge,
     name: str,
-    parser: LineParser | None,
+    parser: LineParser,
     storage_options: dict[str, Any] | None,
 ) -> None:
     opening, path = reader.opening(), judge.path
@@ -158,14 +159,11 @@ def _copy_lines(
             judge.check(judge.seen)
 
 
-def _kept(lines: bytes, place: int, parser: LineParser | None, judge: Judge) -> Iterator[memoryview]:
-    """The bytes of the lines that stay, in as few pieces as they are. Without a parser all lines are records."""
+def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterator[memoryview]:
+    """The bytes of the lines that stay, in as few pieces as they are."""
     starts, is_record = find_lines(lines)
-    records = int(np.count_nonzero(is_record))
-    counts.seen(records, len(lines))
-    is_broken, ids = np.zeros(records, bool), None
-    if parser is not None:
-        is_broken, ids = parser.parse(lines, starts, is_record, place)
+    counts.seen(int(np.count_nonzero(is_record)), len(lines))
+    is_broken, ids = parser.parse(lines, starts, is_record, place)
     is_removed = judge.next(len(is_broken), ids) & ~is_broken
     edges = np.append(starts, len(lines))
     places = np.flatnonzero(is_record)[is_removed]
@@ -183,11 +181,12 @@ def _parsed(lines: list[bytes]) -> pa.Table:
 
 
 class LineParser:
-    """Finds lines that are no records, and the ids of those that are."""
+    """Finds lines that are no records, and the ids of those that are. With `are_records` all are, if they are UTF-8."""
 
-    def __init__(self, path: str, id_field: str | None):
+    def __init__(self, path: str, id_field: str | None, are_records: bool = False):
         self.path = path
         self.id_field = id_field
+        self._are_records = are_records and id_field is None
         fields = [] if id_field is None else [("value", Any, None)]
         kind: Any = msgspec.defstruct("Record", fields, rename=None if id_field is None else {"value": id_field})
         self._decoder = msgspec.json.Decoder(kind)
@@ -199,6 +198,8 @@ class LineParser:
         records = int(np.count_nonzero(is_record))
         try:
             check_utf8(lines)  # the decoder passes by what it does not keep
+            if self._are_records:
+                return np.zeros(records, bool), None
             found = self._decoder.decode_lines(lines)
         except (ValueError, RecursionError, MemoryError):
             found = []

@@ -305,7 +305,7 @@ class Steps:
 
         `ids_path` is a folder of Parquet files with the ids; without one all documents stay. The ids are row numbers,
         which the tasks carry, or with `id_field` those in that column. Lines are parsed once more unless a step before
-        has seen that they `are_records`. Returns how many documents were removed.
+        has parsed them all (`are_records`). Returns how many documents were removed.
         """
         paths = [str(path) for task in tasks for path in task.data]
         to_copy = whole_files(tasks, root_of(files.input_path, paths, files.storage_options))

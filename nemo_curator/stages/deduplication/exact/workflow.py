@@ -229,9 +229,10 @@ class ExactDeduplicationWorkflow(WorkflowBase):
             )
 
     def _are_records(self, steps: Steps) -> bool:
-        """Whether whatever was read was parsed, whole, as JSON and as UTF-8."""
+        """Whether all lines were parsed as JSON by the reader that is as strict as the removal."""
         stage = steps.result.runs["identification"].stages[0]
-        return not stage.rows_failed and not stage.unread
+        is_strict = not self._files().reader([self.text_field]).needs_pandas
+        return is_strict and not stage.rows_failed and not stage.unread
 
     def _say_where(self, steps: Steps, tasks: list[FileGroupTask], index: Index | None) -> None:
         """Write which ids the rows of which files have."""

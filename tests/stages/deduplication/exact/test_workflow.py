@@ -420,6 +420,16 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, many):
     assert kept(tmp_path / "fresh") == kept(tmp_path / "out")
 
 
+@pytest.mark.parametrize("keep", ["first", "longest"])
+def test_a_line_that_is_not_utf8_in_another_column_is_not_copied(tmp_path, keep):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jsonl").write_bytes(b'{"text": "a"}\n{"text": "b", "other": "\xff"}\n{"text": "a"}\n')
+    settings = {"max_failed_fraction": 1.0}
+    result = run(tmp_path / "in", tmp_path / "out", settings=settings, keep=keep, perform_removal=True)
+    assert (tmp_path / "out/deduplicated/a.jsonl").read_bytes() == b'{"text": "a"}\n'
+    assert result.runs["removal"].rows_failed == 1
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize("executor", [RayDataExecutor, RayActorPoolExecutor, XennaExecutor])
 def test_the_result_is_the_same_on_ray(ray_cluster, tmp_path, many, executor):

@@ -278,12 +278,12 @@ def test_a_body_that_unpacks_to_too_much_is_set_aside_and_not_cut(coding, encode
 def test_a_body_of_many_members_takes_no_longer_than_their_length_asks_for(tmp_path, read):
     path = tmp_path / "a.warc"
     path.write_bytes(
-        record("response", 1, http(gzip.compress(b"") * 200_000 + gzip.compress(BODY), "Content-Encoding: gzip"))
+        record("response", 1, http(gzip.compress(b"") * 400_000 + gzip.compress(BODY), "Content-Encoding: gzip"))
     )
     start = time.process_time()
     rows, _ = read(CommonCrawlWarcIterator(), path)
     assert rows[0]["content"] == BODY
-    assert time.process_time() - start < 20  # it took 25 s
+    assert time.process_time() - start < 20  # it took 100 s
 
 
 def test_a_response_that_is_no_page_of_the_web_is_given_as_it_is(tmp_path, read):
