@@ -6,6 +6,7 @@ from typing import NoReturn
 _READ = "nemo_curator.stages.text.io.reader.JsonlReader or ParquetReader as the first stage of a Pipeline"
 _SEMANTIC = "nemo_curator.stages.deduplication.semantic.SemanticDeduplicationWorkflow"
 _STAGES = "nemo_curator.stages.text"
+_IMAGE = "nemo_curator.stages.image"
 
 REPLACEMENTS = {
     "nemo_curator.ClusteringModel": _SEMANTIC,
@@ -25,6 +26,9 @@ REPLACEMENTS = {
     "nemo_curator.datasets.ImageTextPairDataset": (
         "nemo_curator.stages.image.io.image_reader.ImageReaderStage as the first stage of a Pipeline"
     ),
+    "nemo_curator.image.classifiers.AestheticClassifier": f"{_IMAGE}.filters.ImageAestheticFilterStage",
+    "nemo_curator.image.classifiers.NsfwClassifier": f"{_IMAGE}.filters.ImageNSFWFilterStage",
+    "nemo_curator.image.embedders.TimmImageEmbedder": f"{_IMAGE}.embedders.clip_embedder.ImageEmbeddingStage",
     "nemo_curator.utils.distributed_utils.get_client": "nemo_curator.core.client.RayClient",
 }
 

@@ -5,6 +5,9 @@ import importlib
 import pytest
 
 NAMES = """
+nemo_curator.stages.interleaved.filter.image_to_text_ratio_filter InterleavedImageToTextRatioFilterStage
+nemo_curator.stages.interleaved.stages BaseInterleavedFilterStage
+nemo_curator.tasks.interleaved INTERLEAVED_SCHEMA InterleavedBatch
 nemo_curator.backends.base BaseExecutor NodeInfo WorkerMetadata
 nemo_curator.backends.experimental RayActorPoolExecutor RayDataExecutor
 nemo_curator.backends.experimental.ray_actor_pool RayActorPoolExecutor
@@ -270,6 +273,8 @@ DASK_ERA = """
 nemo_curator ClusteringModel SemanticClusterLevelDedup
 nemo_curator.datasets DocumentDataset ImageTextPairDataset
 nemo_curator.filters WordCountFilter
+nemo_curator.image.classifiers AestheticClassifier NsfwClassifier
+nemo_curator.image.embedders TimmImageEmbedder
 nemo_curator.utils.distributed_utils get_client
 """
 

@@ -3,6 +3,7 @@
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch, ImageObject, ImageSampleTask, ImageTaskData
+from nemo_curator.tasks.interleaved import InterleavedBatch
 from nemo_curator.tasks.sentinels import EmptyTask, FailedTask, NoneTask, SentinelTask, _EmptyTask
 from nemo_curator.tasks.tasks import Task
 
@@ -15,6 +16,7 @@ __all__ = [
     "ImageObject",
     "ImageSampleTask",
     "ImageTaskData",
+    "InterleavedBatch",
     "NoneTask",
     "SentinelTask",
     "Task",

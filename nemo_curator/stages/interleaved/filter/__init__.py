@@ -1,0 +1,1 @@
+"""Filters of documents of texts and images."""
