@@ -33,7 +33,7 @@ def defined(row_wise, found, more):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(found=documents)
 def test_a_kernel_counts_what_its_definition_counts(name, found):
     kernel, row_wise, more = KERNELS[name]
@@ -64,7 +64,7 @@ def test_a_kernel_knows_every_character(name):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(data=st.lists(st.sampled_from([*b"a \n:/.", *range(0x80, 0x100)]), max_size=90).map(bytes))
 def test_broken_utf8_is_read_without_leaving_the_text(name, data):
     kernel, _, more = KERNELS[name]
@@ -143,7 +143,7 @@ def test_the_definition_of_a_sentence_reads_a_text_of_nothing_but_marks_once(tex
     assert sentences.sentences_of(10 * text, 30)[-1] == 1  # in quadratic time it would never end
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.text("ab", min_size=1, max_size=8), st.lists(st.text("ab", min_size=1, max_size=12), max_size=12))
 def test_a_word_is_found_also_where_its_beginning_comes_again(word, others):
     found = [" ".join([word, *others[:at], word, *others[at:], word]) for at in range(len(others) + 1)]

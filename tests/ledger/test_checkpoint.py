@@ -239,7 +239,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(documents, tmp_path):
     for attempt in range(40):
         process = subprocess.Popen([sys.executable, script, tmp_path, str(1 + attempt % 2)], stdout=subprocess.PIPE)
         try:
-            out, _ = process.communicate(timeout=1.1**attempt)
+            out, _ = process.communicate(timeout=1.3**attempt)
             if b"ended" in out:
                 break
         except subprocess.TimeoutExpired:
