@@ -319,7 +319,7 @@ class WithEmbedding(ProcessingStage[DocumentBatch, DocumentBatch]):
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
         keep = np.asarray(batch.column(self.embedding_field).is_valid())
-        counts.dropped("no text", int((~keep).sum()), batch, keep)
+        counts.filtered("no text", batch, keep)
         return batch.filter(keep)
 
 
