@@ -20,6 +20,7 @@ from nemo_curator.errors import ContractError, CuratorError, InputError, StageSe
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.run import Run
+from nemo_curator.ledger.samples import Limits
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -65,6 +66,8 @@ class Partition:
     id: str = ""
     counts: dict[int, StageCount] = field(default_factory=dict)
     rejects: Rejects | None = None
+    limits: dict[int, dict[str, Limits]] = field(default_factory=dict)
+    """Those of the run as they are when the partition goes to a worker."""
     attempts: int = 0
     lost: Failure | None = None
     """Why the partition was given up."""
@@ -105,7 +108,12 @@ class StageWorker:
         first = self.physical.first
         counts = [
             partition.counts.setdefault(
-                first + offset, StageCount(stage.name, rejects=[] if partition.rejects else None)
+                first + offset,
+                StageCount(
+                    stage.name,
+                    rejects=[] if partition.rejects else None,
+                    limits=partition.limits.get(first + offset, {}),
+                ),
             )
             for offset, stage in enumerate(self.physical.stages)
         ]
@@ -203,7 +211,7 @@ class BaseExecutor(ABC):
         stall_limit = self.config.get("stall_limit", STALL_LIMIT_S)
         for number, stages in enumerate(plan.segments):
             segment = tuple(replace(physical, stall_limit=stall_limit) for physical in stages)
-            partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
+            partitions = [replace(one, rejects=rejects, limits=run.limits) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
             tasks = self._run_segment(number, segment, partitions, run, checkpoint)
         for stage in plan.stages:
@@ -337,7 +345,7 @@ def _recorded(
 ) -> Iterator[Partition]:
     for partition in done:
         if checkpoint and not partition.lost and not partition.fatal:
-            checkpoint.add(number, partition.id, partition.tasks, partition.counts, run.stages)
+            checkpoint.add(number, partition.id, partition.tasks, partition.counts, run.limits)
         yield partition
 
 

@@ -42,7 +42,7 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
     rejects: list[Reject] | None = None if count.rejects is None else []
     size = _bytes(tasks)
     mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), items_in=items, rows_in=items, bytes_in=size)
-    mine.rejects, mine.known = rejects, count.samples
+    mine.rejects, mine.before = rejects, count
     perf = StagePerfStats(stage.name, 0.0, 0.0, size / 2**20, items)
     in_files = all(isinstance(task, FileGroupTask | SentinelTask) for task in tasks)
     out_files = in_files
@@ -122,7 +122,7 @@ def _call_steadily(
     """Call the stage, again while what it asks does not answer; what it reports of attempts that fail is forgotten."""
 
     def call() -> tuple[Any, StageCount]:
-        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [], known=count.known)
+        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [], before=count.before)
         with counting(attempt):
             # what an attempt has changed in place must not be there for the next
             return _call(stage, [task.copy() if isinstance(task, DocumentBatch) else task for task in tasks]), attempt

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from nemo_curator.errors import CheckpointError
 from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
-from nemo_curator.ledger.samples import Samples
+from nemo_curator.ledger.samples import NO_LIMITS, Limits, Samples
 from nemo_curator.ledger.scores import Scores
 from nemo_curator.ledger.stored_tasks import are_there, load_tasks, output_storages, remove_outputs, store_tasks
 from nemo_curator.stages.base import ProcessingStage
@@ -111,11 +111,11 @@ class Checkpoint:
         partition: str,
         tasks: list[Task],
         counts: dict[int, StageCount],
-        known: Sequence[StageCount] = (),
+        limits: dict[int, dict[str, Limits]] | None = None,
     ) -> None:
         """Record a finished partition. One whose tasks cannot be stored is done again by the next attempt.
 
-        Of the samples those are left out that do not get in beside those that are `known`, by stage.
+        Samples that did not draw less than the `limits` of their stage and filter are left out.
         """
         stored = store_tasks(tasks, self._fs, self._folder, f"{segment}-{partition}")
         if stored is None:
@@ -126,7 +126,7 @@ class Checkpoint:
             "input": self._signatures.get(partition, []) if segment == 0 else [],
             "tasks": stored,
             "counts": {
-                place: _saved(count, known[place].samples if known else {}) for place, count in counts.items()
+                place: _saved(count, (limits or {}).get(place, {})) for place, count in counts.items()
             },
         }
         self._waiting.append(json.dumps(record))
@@ -212,12 +212,13 @@ def _failed(record: dict[str, Any]) -> bool:
     return any(count["failed"] for count in record["counts"].values())
 
 
-def _saved(count: StageCount, known: dict[str, Samples]) -> dict[str, Any]:
-    samples = {by: samples.beside(known.get(by)) for by, samples in count.samples.items()}
+def _saved(count: StageCount, limits: dict[str, Limits]) -> dict[str, Any]:
+    samples = {by: samples.below(limits.get(by, NO_LIMITS)) for by, samples in count.samples.items()}
     return {
         **vars(count),
         "rejects": None,
-        "known": {},
+        "limits": {},
+        "before": None,
         "failures": [asdict(failure) for failure in count.failures],
         "scores": {by: scores.packed() for by, scores in count.scores.items()},
         "samples": {by: [some.kept, some.dropped] for by, some in samples.items()},

@@ -16,7 +16,7 @@ import numpy as np
 
 from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
-from nemo_curator.ledger.samples import Row, Samples, describer
+from nemo_curator.ledger.samples import NO_LIMITS, Limits, Row, Samples, describer
 from nemo_curator.ledger.scores import Scores
 from nemo_curator.utils.retries import is_unreachable
 
@@ -93,8 +93,10 @@ class StageCount:
     """Bytes of the process that ran it, when it had most in memory."""
     scores: dict[str, Scores] = field(default_factory=dict)
     samples: dict[str, Samples] = field(default_factory=dict)
-    known: dict[str, Samples] = field(default_factory=dict, repr=False)
-    """Samples of batches before this one: what does not get in beside them is not looked at."""
+    limits: dict[str, Limits] = field(default_factory=dict, repr=False)
+    """The numbers that the samples of other partitions drew: what does not get in beside them is not looked at."""
+    before: StageCount | None = field(default=None, repr=False)
+    """The count of the batches before this one, for the same reason."""
 
     @property
     def rows_dropped(self) -> int:
@@ -129,6 +131,12 @@ class StageCount:
             self.scores.setdefault(by, Scores()).merge(scores)
         for by, samples in other.samples.items():
             self.samples.setdefault(by, Samples()).merge(samples)
+
+    def limits_of(self, by: str) -> Limits:
+        """The numbers that a row must draw to get into the samples of a filter."""
+        kept, dropped = self.limits.get(by, NO_LIMITS)
+        own = self.samples[by].limits() if by in self.samples else NO_LIMITS
+        return min(kept, own[0]), min(dropped, own[1])
 
     def add_failure(self, failure: Failure) -> None:
         self.failed[failure.error] += failure.rows
@@ -225,7 +233,8 @@ def removed(
 def _sample(
     count: StageCount, by: str, key: str, keep: np.ndarray, describe: Callable[[int], Row], *, kept: bool = True
 ) -> None:
-    count.samples.setdefault(by, Samples()).add(key, keep, describe, count.known.get(by), kept=kept)
+    limits = (count.before or count).limits_of(by)
+    count.samples.setdefault(by, Samples()).add(key, keep, describe, limits, kept=kept)
 
 
 def joined(rows: int) -> None:

@@ -20,7 +20,7 @@ from nemo_curator.errors import InputError, LedgerError, RunFailedError
 from nemo_curator.ledger.counts import Failure, StageCount, without_login
 from nemo_curator.ledger.machine import describe_machine
 from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
-from nemo_curator.ledger.samples import Samples
+from nemo_curator.ledger.samples import Limits, Samples
 from nemo_curator.ledger.scores import Scores
 from nemo_curator.utils.storage import ask, locate
 from nemo_curator.utils.whole_files import put
@@ -51,6 +51,8 @@ class Run:
     """Why the run did not end well."""
     by_partition: PartitionCounts = field(default_factory=PartitionCounts, repr=False)
     imbalances: list[str] = field(default_factory=list)
+    limits: dict[int, dict[str, Limits]] = field(default_factory=dict, repr=False)
+    """By stage and filter, the numbers that rows must draw to get into the samples."""
     description: str | None = None
     command: str | None = field(default_factory=command.get)
     made_by: dict[str, Any] | None = None
@@ -93,6 +95,9 @@ class Run:
         """Take the account of a partition, and note where it does not balance."""
         for place, count in counts.items():
             self.stages[place].merge(count)
+            self.limits.setdefault(place, {}).update(
+                (by, samples.limits()) for by, samples in self.stages[place].samples.items()
+            )
         self.by_partition.add(partition, counts, is_lost=lost is not None)
         if lost is None:
             self.partitions_done += 1
@@ -255,4 +260,4 @@ def _without_logins(samples: dict[str, list[dict[str, Any]]]) -> dict[str, list[
 
 
 _MADE_BY = ("curator", "python", "platform", "cpus", "memory_bytes", "packages")
-_INTERNAL = ("failures", "rejects", "known", "rows_seen", "rows_written", "bytes_read", "bytes_written")
+_INTERNAL = ("failures", "rejects", "limits", "before", "rows_seen", "rows_written", "bytes_read", "bytes_written")

@@ -38,6 +38,8 @@ _MOST_BYTES = 4 * EXCERPT
 Row: TypeAlias = dict[str, Any]
 Drawn: TypeAlias = list[tuple[int, Row]]
 """Rows with the numbers by which they were drawn, lowest first."""
+Limits: TypeAlias = tuple[int, int]
+NO_LIMITS: Limits = (_LAST, _LAST)
 
 
 @dataclass
@@ -48,30 +50,31 @@ class Samples:
     dropped: Drawn = field(default_factory=list)
 
     def add(
-        self, key: str, keep: np.ndarray, describe: Callable[[int], Row], known: Samples | None, *, kept: bool = True
+        self, key: str, keep: np.ndarray, describe: Callable[[int], Row], limits: Limits, *, kept: bool = True
     ) -> None:
-        """Let the rows of a batch draw. Only those that get in, here and beside those `known`, are described."""
+        """Let the rows of a batch draw. Only those that get in, with numbers below the limits, are described."""
         numbers = _numbers(len(keep)) ^ np.uint64(int.from_bytes(blake2b(key.encode(), digest_size=8).digest()))
-        sides = [(self.dropped, ~keep, known and known.dropped)]
+        own = self.limits()
+        is_all = bool(keep.all())
         if kept:
-            sides.append((self.kept, keep, known and known.kept))
-        for drawn, chosen, others in sides:
-            limit = min(_limit(drawn), _limit(others or []))
-            rows = np.flatnonzero(chosen & (numbers < np.uint64(limit)))
-            if len(rows) > MOST:
-                rows = rows[np.argpartition(numbers[rows], MOST)[:MOST]]
-            _put(drawn, [(int(numbers[row]), describe(int(row))) for row in rows])
+            rows = np.flatnonzero(numbers < np.uint64(min(own[0], limits[0])))
+            _put(self.kept, numbers, rows if is_all else rows[keep[rows]], describe)
+        if not is_all:
+            rows = np.flatnonzero(~keep)
+            _put(self.dropped, numbers, rows[numbers[rows] < np.uint64(min(own[1], limits[1]))], describe)
 
     def merge(self, other: Samples) -> None:
-        _put(self.kept, other.kept)
-        _put(self.dropped, other.dropped)
+        self.kept = _lowest([*self.kept, *other.kept])
+        self.dropped = _lowest([*self.dropped, *other.dropped])
 
-    def beside(self, known: Samples | None) -> Samples:
-        """Those that would be among the lowest if they were put to the ones that are known."""
-        if known is None:
-            return self
-        sides = ((self.kept, known.kept), (self.dropped, known.dropped))
-        return Samples(*([one for one in mine if one[0] < _limit(theirs)] for mine, theirs in sides))
+    def limits(self) -> Limits:
+        """The numbers below which rows that were kept, and those that were dropped, get in."""
+        return _limit(self.kept), _limit(self.dropped)
+
+    def below(self, limits: Limits) -> Samples:
+        """Those that get in where these are the limits."""
+        sides = zip((self.kept, self.dropped), limits)
+        return Samples(*([one for one in drawn if one[0] < limit] for drawn, limit in sides))
 
     def to_dict(self) -> dict[str, list[Row]]:
         return {"kept": [row for _, row in self.kept], "dropped": [row for _, row in self.dropped]}
@@ -142,9 +145,15 @@ def _score(scores: Any, row: int) -> Any:
     return value if isinstance(value, int | None) else str(value)[:100]
 
 
-def _put(drawn: Drawn, more: Drawn) -> None:
-    if more:
-        drawn[:] = sorted([*drawn, *more], key=_order)[:MOST]
+def _put(drawn: Drawn, numbers: np.ndarray, rows: np.ndarray, describe: Callable[[int], Row]) -> None:
+    if len(rows) > MOST:
+        rows = rows[np.argpartition(numbers[rows], MOST)[:MOST]]
+    if len(rows):
+        drawn[:] = _lowest([*drawn, *((int(numbers[row]), describe(int(row))) for row in rows)])
+
+
+def _lowest(drawn: Drawn) -> Drawn:
+    return sorted(drawn, key=_order)[:MOST]
 
 
 def _order(one: tuple[int, Row]) -> tuple[int, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,120 +17,112 @@ MOST_LABELS = 200
 """How many different texts are counted. With more they are no labels, and are forgotten."""
 
 _SHIFT = 52 - MANTISSA_BITS
-_MAGNITUDE = np.int32(2 ** (63 - _SHIFT) - 1)
+_MAGNITUDE = np.int64(2**63 - 1)
 _NARROW = 4096
 """So many buckets next to one another are counted in an array; others are sorted."""
+_MOST_PIECES = 64
+
+Piece: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
 class Tally:
-    """The scores of some documents: how many lie in each bucket, the least, the greatest, and those that are none."""
+    """What is known of the scores of some documents besides their buckets; scores that are texts count as labels."""
 
-    buckets: dict[int, int] = field(default_factory=dict)
     least: float | None = None
     greatest: float | None = None
     no_score: int = 0
     labels: dict[str, int] | None = field(default_factory=dict)
-    """What scores that are texts say, such as languages; None once there are too many."""
+    """How often each text, such as a language, comes; None once there are too many different ones."""
 
-    @property
-    def rows(self) -> int:
-        return sum(self.buckets.values())
+    def widen(self, least: float | None, greatest: float | None) -> None:
+        if least is not None and greatest is not None:
+            self.least = least if self.least is None else min(self.least, least)
+            self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
 
-    def add(self, scores: np.ndarray) -> None:
-        """Count an array of float64 that has any; what is not finite is no score."""
-        least, greatest = float(scores.min()) + 0.0, float(scores.max()) + 0.0  # no negative zero
-        if not (math.isfinite(least) and math.isfinite(greatest)):  # NaN is the least and the greatest
-            finite = scores[np.isfinite(scores)]
-            self.no_score += len(scores) - len(finite)
-            if len(finite):
-                self.add(finite)
-            return
-        self._widen(least, greatest)
-        keys = _keys(scores, is_negative=least < 0)
-        lowest = int(keys.min())
-        if int(keys.max()) - lowest < _NARROW:
-            counts = np.bincount(keys - lowest)
-            found = np.flatnonzero(counts)
-            rows = counts[found]
-            found += lowest
-        else:
-            keys.sort()
-            starts = np.flatnonzero(keys[1:] != keys[:-1])
-            starts += 1
-            found = keys[np.concatenate([[0], starts])]
-            rows = np.diff(starts, prepend=0, append=len(keys))
-        buckets = self.buckets
-        for key, count in zip(found.tolist(), rows.tolist()):
-            buckets[key] = buckets.get(key, 0) + count
-
-    def add_labels(self, labels: dict[str, int]) -> None:
-        if self.labels is not None:
-            for label, rows in labels.items():
-                self.labels[label] = self.labels.get(label, 0) + rows
-            if len(self.labels) > MOST_LABELS:
-                self.labels = None
-
-    def merge(self, other: Tally) -> None:
-        for key, rows in other.buckets.items():
-            self.buckets[key] = self.buckets.get(key, 0) + rows
-        if other.least is not None and other.greatest is not None:
-            self._widen(other.least, other.greatest)
-        self.no_score += other.no_score
-        if other.labels is None:
+    def add_labels(self, labels: dict[str, int] | None) -> None:
+        if self.labels is None or labels is None:
             self.labels = None
-        else:
-            self.add_labels(other.labels)
+            return
+        for label, rows in labels.items():
+            self.labels[label] = self.labels.get(label, 0) + rows
+        if len(self.labels) > MOST_LABELS:
+            self.labels = None
 
-    def _widen(self, least: float, greatest: float) -> None:
-        self.least = least if self.least is None else min(self.least, least)
-        self.greatest = greatest if self.greatest is None else max(self.greatest, greatest)
 
-
-@dataclass
+@dataclass(eq=False)
 class Scores:
-    """The scores that a filter gave to the documents it kept, and to those it dropped."""
+    """The scores that a filter gave to the documents it kept, and to those it dropped.
+
+    A piece has the numbers of some buckets, doubled, and one more for documents that were dropped; and their rows.
+    """
 
     kept: Tally = field(default_factory=Tally)
     dropped: Tally = field(default_factory=Tally)
+    pieces: list[Piece] = field(default_factory=list)
     coarseness: int = 0
     """How many bits less than `MANTISSA_BITS` were left when this was reported and read again."""
 
-    def add(self, scores: Any, keep: np.ndarray | None = None) -> None:
-        """Count the scores of a batch; None keeps all. What is no number counts as no score, and texts as labels."""
+    def add(self, scores: Any, keep: np.ndarray) -> None:
+        """Count the scores of a batch. What is no number counts as no score, and texts as labels."""
         numbers, labels = numbers_of(scores)
         if not len(numbers):
             return
-        if keep is None or keep.all():
-            sides = [(self.kept, None)]
+        if keep.all():
+            is_finite = self._look_at(self.kept, numbers, labels)
+            codes = _doubled(numbers)
         else:
-            sides = [(self.kept, keep), (self.dropped, ~keep)]
-        for tally, chosen in sides:
-            some = numbers if chosen is None else numbers[chosen]
-            if len(some):
-                tally.add(some)
-                if labels is not None:
-                    tally.add_labels(_counted(labels if chosen is None else _where(labels, chosen)))
+            is_gone = ~keep
+            is_finite = True
+            for tally, chosen in ((self.kept, keep), (self.dropped, is_gone)):
+                some = numbers[chosen]
+                if len(some):
+                    is_finite &= self._look_at(tally, some, labels and _where(labels, chosen))
+            codes = _doubled(numbers)
+            codes += is_gone
+        if not is_finite:
+            codes = codes[np.isfinite(numbers)]
+        if len(codes):
+            self.pieces.append(_counted(codes))
 
     def merge(self, other: Scores) -> None:
-        self.kept.merge(other.kept)
-        self.dropped.merge(other.dropped)
+        for mine, theirs in ((self.kept, other.kept), (self.dropped, other.dropped)):
+            mine.widen(theirs.least, theirs.greatest)
+            mine.no_score += theirs.no_score
+            mine.add_labels(theirs.labels)
+        self.pieces += other.pieces
         self.coarseness = max(self.coarseness, other.coarseness)
+        if len(self.pieces) > _MOST_PIECES:
+            self.buckets()
+
+    def buckets(self) -> Piece:
+        """All pieces as one, its buckets in order."""
+        if not self.pieces:
+            self.pieces = [(np.zeros(0, np.int32), np.zeros(0, np.int64))]
+        if len(self.pieces) > 1:
+            self.pieces = [_summed(*map(np.concatenate, zip(*self.pieces)))]
+        return self.pieces[0]
+
+    def rows(self) -> tuple[int, int]:
+        """How many documents that were kept have a score, and how many of those that were dropped."""
+        codes, rows = self.buckets()
+        return int(rows[codes & 1 == 0].sum()), int(rows[codes & 1 == 1].sum())
 
     def to_dict(self) -> dict[str, Any]:
         """The scores for a report: `buckets` as [low, high, kept, dropped]; low belongs to it, and of negatives high."""
         kept, dropped = self.kept, self.dropped
-        bits, pairs = self._paired()
+        of_kept, of_dropped = self.rows()
+        bits, keys, pairs = self._paired()
         report: dict[str, Any] = {
-            "kept": kept.rows,
-            "dropped": dropped.rows,
+            "kept": of_kept,
+            "dropped": of_dropped,
             "no_score": kept.no_score + dropped.no_score,
             "no_score_dropped": dropped.no_score,
             "kept_min": kept.least,
             "kept_max": kept.greatest,
             "dropped_min": dropped.least,
             "dropped_max": dropped.greatest,
-            "buckets": [[*_edges(key, bits), *pairs[key]] for key in sorted(pairs)],
+            "buckets": [[*_edges(key, bits), *pair] for key, pair in zip(keys, pairs)],
         }
         if labels := _both(kept.labels or {}, dropped.labels or {}):
             report["labels"] = labels
@@ -142,37 +134,62 @@ class Scores:
         made = cls()
         of_text = report.get("labels", {})
         for place, name, tally in ((0, "kept", made.kept), (1, "dropped", made.dropped)):
-            tally.least, tally.greatest = report[f"{name}_min"], report[f"{name}_max"]
+            tally.widen(report[f"{name}_min"], report[f"{name}_max"])
             tally.labels = {label: rows[place] for label, rows in of_text.items() if rows[place]}
         made.dropped.no_score = report["no_score_dropped"]
         made.kept.no_score = report["no_score"] - report["no_score_dropped"]
-        for low, high, *rows in report["buckets"]:
-            start, stop = sorted(_keys(np.array([low, high]), is_negative=low < 0).tolist())
-            key = start if low >= 0 else start + 1
-            made.coarseness = max(made.coarseness, int(stop - start).bit_length() - 1)
-            for tally, count in zip((made.kept, made.dropped), rows):
-                if count:
-                    tally.buckets[key] = count
+        codes, rows = [], []
+        for low, high, *pair in report["buckets"]:
+            start, stop = sorted(_doubled(np.array([low, high])).tolist())
+            made.coarseness = max(made.coarseness, (stop - start).bit_length() - 2)
+            first = start if low >= 0 else start + 2
+            codes += [first, first + 1]
+            rows += pair
+        if codes:
+            made.pieces = [_summed(np.array(codes, np.int32), np.array(rows, np.int64))]
         return made
 
-    def packed(self) -> list[list[Any]]:
+    def packed(self) -> list[Any]:
         """The scores as JSON has them in few bytes: of each bucket how far it is from the one before, and its rows."""
-        return [_packed(self.kept), _packed(self.dropped)]
+        codes, rows = self.buckets()
+        steps = np.diff(codes, prepend=0).tolist()
+        return [steps, rows.tolist(), *([*vars(tally).values()] for tally in (self.kept, self.dropped))]
 
     @classmethod
-    def unpacked(cls, packed: list[list[Any]]) -> Scores:
-        return cls(*map(_unpacked, packed))
+    def unpacked(cls, packed: list[Any]) -> Scores:
+        steps, rows, kept, dropped = packed
+        piece = np.cumsum(np.array(steps, np.int32), dtype=np.int32), np.array(rows, np.int64)
+        return cls(Tally(*kept), Tally(*dropped), [piece])
 
-    def _paired(self) -> tuple[int, dict[int, list[int]]]:
-        """For each bucket the rows kept and dropped; buckets so wide that there are not too many."""
+    def __getstate__(self) -> dict[str, Any]:
+        self.buckets()
+        return self.__dict__
+
+    def _look_at(self, tally: Tally, numbers: np.ndarray, labels: list[Any] | None) -> bool:
+        """Note the least and the greatest of some numbers, and their labels; returns whether all are finite."""
+        if labels is not None:
+            tally.add_labels(_count_labels(labels))
+        least, greatest = float(numbers.min()), float(numbers.max())
+        is_finite = math.isfinite(least) and math.isfinite(greatest)  # NaN is the least and the greatest
+        if not is_finite:
+            finite = numbers[np.isfinite(numbers)]
+            tally.no_score += len(numbers) - len(finite)
+            if not len(finite):
+                return False
+            least, greatest = float(finite.min()), float(finite.max())
+        tally.widen(least + 0.0, greatest + 0.0)  # no negative zero
+        return is_finite
+
+    def _paired(self) -> tuple[int, list[int], list[list[int]]]:
+        """The buckets with the rows kept and dropped, and by how many bits they are wider, so as not to be too many."""
+        codes, rows = self.buckets()
         bits = self.coarseness
         while True:
-            pairs: dict[int, list[int]] = {}
-            for place, tally in enumerate((self.kept, self.dropped)):
-                for key, rows in tally.buckets.items():
-                    pairs.setdefault(key >> bits, [0, 0])[place] += rows
-            if len(pairs) <= MOST_BUCKETS:
-                return bits, pairs
+            keys, places = np.unique((codes >> 1) >> bits, return_inverse=True)
+            if len(keys) <= MOST_BUCKETS:
+                pairs = np.zeros((len(keys), 2), np.int64)
+                np.add.at(pairs, (places, codes & 1), rows)
+                return bits, keys.tolist(), pairs.tolist()
             bits += 1
 
 
@@ -216,7 +233,7 @@ def _pair(value: Any) -> tuple[float, str | None]:
         return math.nan, label
 
 
-def _counted(labels: list[Any]) -> dict[str, int]:
+def _count_labels(labels: list[Any]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for label in labels:
         if label is not None:
@@ -226,10 +243,37 @@ def _counted(labels: list[Any]) -> dict[str, int]:
     return counts
 
 
-def _keys(values: np.ndarray, *, is_negative: bool) -> np.ndarray:
-    """The buckets of numbers: the sign, the exponent and some bits of the mantissa, in the order of the numbers."""
-    keys = ((values + 0.0).view(np.int64) >> _SHIFT).astype(np.int32)  # as above
-    return np.where(keys < 0, ~(keys & _MAGNITUDE), keys) if is_negative else keys
+def _doubled(values: np.ndarray) -> np.ndarray:
+    """The buckets of numbers, doubled: sign, exponent and some bits of the mantissa, in the order of the numbers."""
+    bits = (values + 0.0).view(np.int64)  # or there would be two zeros
+    if (bits < 0).any():
+        bits = np.where(bits < 0, ~(bits & _MAGNITUDE), bits)
+    bits >>= _SHIFT
+    codes = bits.astype(np.int32)
+    codes <<= 1
+    return codes
+
+
+def _counted(codes: np.ndarray) -> Piece:
+    """How often each number comes."""
+    lowest = int(codes.min())
+    if int(codes.max()) - lowest < _NARROW:
+        codes -= lowest
+        counts = np.bincount(codes)
+        found = np.flatnonzero(counts)
+        return (found + lowest).astype(np.int32), counts[found]
+    codes.sort()
+    starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
+    return codes[starts], np.diff(starts, append=len(codes))
+
+
+def _summed(codes: np.ndarray, rows: np.ndarray) -> Piece:
+    """Each number once, in order, with the sum of its rows."""
+    found, places = np.unique(codes, return_inverse=True)
+    sums = np.zeros(len(found), np.int64)
+    np.add.at(sums, places, rows)
+    is_there = sums > 0
+    return found[is_there], sums[is_there]
 
 
 def _edges(key: int, bits: int) -> tuple[float, float]:
@@ -246,16 +290,3 @@ def _number(key: int) -> float:
 
 def _both(kept: dict[str, int], dropped: dict[str, int]) -> dict[str, list[int]]:
     return {label: [kept.get(label, 0), dropped.get(label, 0)] for label in sorted({*kept, *dropped})}
-
-
-def _packed(tally: Tally) -> list[Any]:
-    keys = sorted(tally.buckets)
-    steps = [key - before for before, key in zip([0, *keys], keys)]
-    rows = [tally.buckets[key] for key in keys]
-    return [steps, rows, tally.least, tally.greatest, tally.no_score, tally.labels]
-
-
-def _unpacked(packed: list[Any]) -> Tally:
-    steps, rows, *others = packed
-    keys = np.cumsum(steps, dtype=np.int64).tolist()
-    return Tally(dict(zip(keys, rows)), *others)
