@@ -249,7 +249,9 @@ class BaseExecutor(ABC):
         done = self.run_segment(segment, left) if left else iter(())
         try:
             return _gathered(
-                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint, run)), run, self._most_held()
+                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint, run)),
+                run,
+                self._most_held(),
             )
         finally:
             if isinstance(done, Generator):
@@ -340,9 +342,7 @@ def _loaded(number: int, kept: list[Partition], checkpoint: Checkpoint | None) -
         yield replace(partition, tasks=tasks, counts=counts)
 
 
-def _recorded(
-    number: int, done: Iterable[Partition], checkpoint: Checkpoint | None, run: Run
-) -> Iterator[Partition]:
+def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None, run: Run) -> Iterator[Partition]:
     for partition in done:
         if checkpoint and not partition.lost and not partition.fatal:
             checkpoint.add(number, partition.id, partition.tasks, partition.counts, run.limits)

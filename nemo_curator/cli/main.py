@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,7 +18,7 @@ import typer
 
 from nemo_curator import __version__
 from nemo_curator.cli import dedup_commands
-from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
+from nemo_curator.cli.options import NOTE, AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
 from nemo_curator.errors import (
     CheckpointError,
     ConfigError,
@@ -26,6 +27,7 @@ from nemo_curator.errors import (
     InputError,
     RunFailedError,
 )
+from nemo_curator.ledger.machine import command
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 _WRONG_USAGE = (
@@ -56,14 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    command.set(shlex.join(["curator", *given]))
     try:
         code = app(given, prog_name="curator", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except typer.TyperException as error:
         return _say(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted", INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _say("interrupted", INTERRUPTED, error)
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # a person gets a line; --debug has the rest
         if "--debug" in given:
             raise
-        return _say(_in_words(error), _exit_code(error))
+        return _say(_in_words(error), _exit_code(error), error)
 
 
 def _exit_code(error: Exception) -> int:
@@ -90,10 +93,13 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (--debug shows where)"
 
 
-def _say(message: str, code: int) -> int:
-    if message:
-        with contextlib.suppress(BrokenPipeError):
-            print(f"error: {message}", file=sys.stderr)
+def _say(message: str, code: int, error: BaseException | None = None) -> int:
+    """Print an error, and below it where the record of the run is, if it has one."""
+    notes = [*getattr(error, "__notes__", ()), *getattr(error and error.__cause__, "__notes__", ())]
+    lines = [f"error: {message}"] if message else []
+    with contextlib.suppress(BrokenPipeError):
+        for line in [*lines, *(note for note in notes if note.startswith(NOTE))]:
+            print(line, file=sys.stderr)
     return code
 
 
@@ -137,6 +143,8 @@ def run(
     allow: Annotated[
         list[str] | None, typer.Option(metavar="PACKAGE", help="A package of yours whose classes the file may name.")
     ] = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -152,6 +160,8 @@ def run(
         num_workers=num_workers,
         checkpoint=checkpoint,
         allow=allow or [],
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 
@@ -202,6 +212,8 @@ def filter_(
     ] = None,
     rejected: Annotated[str | None, typer.Option(metavar="PATH", help="A folder for what is dropped, and why.")] = None,
     num_workers: NumWorkers = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -217,6 +229,8 @@ def filter_(
         file_format=file_format,
         rejected=rejected,
         num_workers=num_workers,
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 

@@ -125,9 +125,7 @@ class Checkpoint:
             "id": partition,
             "input": self._signatures.get(partition, []) if segment == 0 else [],
             "tasks": stored,
-            "counts": {
-                place: _saved(count, (limits or {}).get(place, {})) for place, count in counts.items()
-            },
+            "counts": {place: _saved(count, (limits or {}).get(place, {})) for place, count in counts.items()},
         }
         self._waiting.append(json.dumps(record))
         if is_local(self._fs) or time.monotonic() - self._flushed > FLUSH_S:

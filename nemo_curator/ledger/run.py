@@ -8,7 +8,6 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,7 @@ import pyarrow as pa
 from nemo_curator import __version__
 from nemo_curator.errors import InputError, LedgerError, RunFailedError
 from nemo_curator.ledger.counts import Failure, StageCount, without_login
-from nemo_curator.ledger.machine import describe_machine
+from nemo_curator.ledger.machine import command, describe_machine
 from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
 from nemo_curator.ledger.samples import Limits, Samples
 from nemo_curator.ledger.scores import Scores
@@ -27,8 +26,6 @@ from nemo_curator.utils.whole_files import put
 
 LEDGER, PARTITIONS = "ledger.json", "ledger.parquet"
 FORMAT = 1
-command: ContextVar[str | None] = ContextVar("command", default=None)
-"""The command line that runs begin from, where there is one."""
 _COLUMNS = ("stage", "rows in", "rows out", "dropped", "failed", "seconds")
 
 
@@ -150,7 +147,7 @@ class Run:
             "description": self.description,
             "executor": self.executor,
             **(self.made_by or {**versions, **describe_machine()}),
-            "command": self.command,
+            "command": self.command and without_login(self.command),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": self.seconds,
             "error": self.error,

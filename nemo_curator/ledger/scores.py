@@ -109,7 +109,7 @@ class Scores:
         return int(rows[codes & 1 == 0].sum()), int(rows[codes & 1 == 1].sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """The scores for a report: `buckets` as [low, high, kept, dropped]; low belongs to it, and of negatives high."""
+        """The scores for a report. A bucket is [low, high, kept, dropped]; low belongs to it, of negatives high."""
         kept, dropped = self.kept, self.dropped
         of_kept, of_dropped = self.rows()
         bits, keys, pairs = self._paired()
@@ -216,19 +216,18 @@ def _where(values: list[Any], chosen: np.ndarray) -> list[Any]:
 
 
 def _pair(value: Any) -> tuple[float, str | None]:
+    """The number and the text that a score is made of."""
+    number, label = value, None
     if isinstance(value, str):
         if value[:1] != "[" or value[-2:] != "']":
             return math.nan, value
         number, _, label = value[1:-2].partition(", '")
-        value = number, label
-    if isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple):
         if len(value) != 2 or not isinstance(value[1], str):
             return math.nan, None
-        value, label = value
-    else:
-        label = None
+        number, label = value
     try:
-        return float(value), label
+        return float(number), label
     except (TypeError, ValueError, OverflowError):
         return math.nan, label
 

@@ -104,6 +104,7 @@ class Pipeline:
             description=self.description,
         )
         checkpoint = None if checkpoint_path is None else _open_checkpoint(checkpoint_path, on_change)
+        executor.last_run = None  # that of another pipeline is not ours if this one does not begin
         try:
             return execute_plan(
                 plan,

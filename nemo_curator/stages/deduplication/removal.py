@@ -170,9 +170,7 @@ def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterato
     is_removed = judge.next(len(is_broken), ids) & ~is_broken
     edges = np.append(starts, len(lines))
     good = np.flatnonzero(is_record)[~is_broken]
-    judge.count(
-        is_removed[~is_broken], lambda rows: _parsed([lines[edges[at] : edges[at + 1]] for at in good[rows]])
-    )
+    judge.count(is_removed[~is_broken], lambda rows: _parsed([lines[edges[at] : edges[at + 1]] for at in good[rows]]))
     stays = np.ones(len(starts), bool)
     stays[is_record] = ~(is_removed | is_broken)
     runs = np.flatnonzero(np.diff(np.concatenate([[False], stays, [False]])))

@@ -1,0 +1,82 @@
+"""Where the record of a command's run goes: a folder of its own, unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from nemo_curator.cli.options import NOTE
+from nemo_curator.utils.client_utils import is_remote_url
+
+FOLDER = "curator-runs"
+VARIABLE = "CURATOR_RUNS"
+
+
+@dataclass
+class RunFolder:
+    """A folder, or URL, for the record of one run; with `path` None there is none.
+
+    One that was made for the run goes away again if the run did not begin.
+    """
+
+    path: str | None
+    is_new: bool = False
+    has_begun: bool = False
+
+
+def choose_folder(name: str, record: str | None, no_record: bool) -> RunFolder:
+    """The folder that was asked for; else a new one named after the time, below `$CURATOR_RUNS` or `curator-runs`."""
+    if no_record:
+        return RunFolder(None)
+    if record is not None:
+        return RunFolder(record)
+    place = f"{os.environ.get(VARIABLE) or FOLDER}/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{name}"
+    if is_remote_url(place):
+        return RunFolder(place)
+    try:
+        return RunFolder(_made(place), is_new=True)
+    except OSError as error:  # the run can do without
+        print(f"warning: no record is kept, for {place} cannot be made: {error.strerror}", file=sys.stderr)
+        return RunFolder(None)
+
+
+@contextmanager
+def telling(folder: RunFolder) -> Iterator[None]:
+    """Say at the end where the record is: on stderr, or below the error that ends the run."""
+    try:
+        yield
+    except BaseException as error:
+        if (line := _line(folder)) is not None:
+            error.add_note(line)
+        raise
+    if (line := _line(folder)) is not None:
+        print(line, file=sys.stderr)
+
+
+def _line(folder: RunFolder) -> str | None:
+    if folder.path is None:
+        return None
+    if folder.has_begun:
+        return f"{NOTE}{folder.path}"
+    if folder.is_new:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    return None
+
+
+def _made(place: str) -> str:
+    """Make the folder; runs that begin within the same second get numbers."""
+    for number in count(1):
+        path = place if number == 1 else f"{place}-{number}"
+        try:
+            Path(path).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("count ends")
