@@ -8,12 +8,11 @@ from typing import Any
 
 from nemo_curator.cli.output import print_json, quiet_stdout
 from nemo_curator.cli.record import RunFolder, telling
-from nemo_curator.errors import CheckpointError, ConfigError, ContractError
+from nemo_curator.errors import CheckpointError, ConfigError, ContractError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 
-_USAGE = (CheckpointError, ConfigError, ContractError)
-"""Mistakes that are to be mended before anything runs."""
+_USAGE = (CheckpointError, ConfigError, ContractError, InputError)
 _LONG = ("scores", "samples")
 """What of a stage is in the record alone."""
 
@@ -24,12 +23,11 @@ def run_pipeline(pipeline: Pipeline, start: Callable[[str | None], Any], folder:
         try:
             with quiet_stdout(as_json):
                 start(folder.path)
-        except _USAGE:
-            raise
-        except BaseException:
-            _print_run(pipeline, folder, as_json=as_json)
-            raise
-        _print_run(pipeline, folder, as_json=as_json)
+        finally:
+            run = pipeline.last_run
+            if run is not None and run.partitions:  # it did begin
+                folder.has_begun = True
+                print_json(_short(run.to_dict())) if as_json else print(run.table())
 
 
 def run_workflow(
@@ -45,11 +43,9 @@ def run_workflow(
         try:
             with quiet_stdout(as_json):
                 result = start(folder.path)
-        except _USAGE:
-            raise
-        except BaseException:
+        except BaseException as error:
             made = getattr(workflow, "last_result", None)
-            if made is not None and any(run.partitions for run in made.runs.values()):
+            if made is not None and _has_begun(made, error):
                 folder.has_begun = True
                 _print_steps(made, as_json=as_json)
             raise
@@ -57,11 +53,10 @@ def run_workflow(
         (tell or partial(_print_steps, as_json=as_json))(result)
 
 
-def _print_run(pipeline: Pipeline, folder: RunFolder, *, as_json: bool) -> None:
-    run = pipeline.last_run
-    if run is not None and run.partitions:  # it did begin
-        folder.has_begun = True
-        print_json(_short(run.to_dict())) if as_json else print(run.table())
+def _has_begun(result: WorkflowRunResult, error: BaseException) -> bool:
+    """Whether there is anything to tell of: not if what was asked for is wrong, and that shows before a step begins."""
+    partitions = [run.partitions for run in result.runs.values()]
+    return any(partitions[-1:] if isinstance(error, _USAGE) else partitions)
 
 
 def _print_steps(result: WorkflowRunResult, *, as_json: bool) -> None:
