@@ -18,7 +18,8 @@ import typer
 
 from nemo_curator import __version__
 from nemo_curator.cli import dedup_commands
-from nemo_curator.cli.options import NOTE, AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
+from nemo_curator.cli.options import AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
+from nemo_curator.cli.output import last_words
 from nemo_curator.errors import (
     CheckpointError,
     ConfigError,
@@ -59,14 +60,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     command.set(shlex.join(["curator", *given]))
+    last_words.clear()
+    try:
+        return _run(given)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            print(*last_words, sep="\n", end="\n" if last_words else "", file=sys.stderr)
+
+
+def _run(given: list[str]) -> int:
     try:
         code = app(given, prog_name="curator", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # so typer says
+            return _say("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else DONE
     except typer.TyperException as error:
         return _say(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _say("interrupted", INTERRUPTED, error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
@@ -76,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # a person gets a line; --debug has the rest
         if "--debug" in given:
             raise
-        return _say(_in_words(error), _exit_code(error), error)
+        return _say(_in_words(error), _exit_code(error))
 
 
 def _exit_code(error: Exception) -> int:
@@ -93,13 +105,10 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (--debug shows where)"
 
 
-def _say(message: str, code: int, error: BaseException | None = None) -> int:
-    """Print an error, and below it where the record of the run is, if it has one."""
-    notes = [*getattr(error, "__notes__", ()), *getattr(error and error.__cause__, "__notes__", ())]
-    lines = [f"error: {message}"] if message else []
-    with contextlib.suppress(BrokenPipeError):
-        for line in [*lines, *(note for note in notes if note.startswith(NOTE))]:
-            print(line, file=sys.stderr)
+def _say(message: str, code: int) -> int:
+    if message:
+        with contextlib.suppress(BrokenPipeError):
+            print(f"error: {message}", file=sys.stderr)
     return code
 
 

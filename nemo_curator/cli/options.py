@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-NOTE = "record: "
-"""How the last line begins, which says where the record of the run is."""
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 TextField = Annotated[str, typer.Option(metavar="NAME", help="The column of the texts.")]
 Files = Annotated[list[str], typer.Argument(metavar="INPUT", help="JSON Lines or Parquet: files, folders, patterns.")]

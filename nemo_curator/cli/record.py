@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from nemo_curator.cli.options import NOTE
+from nemo_curator.cli.output import last_words
 from nemo_curator.utils.client_utils import is_remote_url
 
 FOLDER = "curator-runs"
@@ -49,25 +49,14 @@ def choose_folder(name: str, record: str | None, no_record: bool) -> RunFolder:
 
 @contextmanager
 def telling(folder: RunFolder) -> Iterator[None]:
-    """Say at the end where the record is: on stderr, or below the error that ends the run."""
+    """Say in the end where the record is, however the run within ends."""
     try:
         yield
-    except BaseException as error:
-        if (line := _line(folder)) is not None:
-            error.add_note(line)
-        raise
-    if (line := _line(folder)) is not None:
-        print(line, file=sys.stderr)
-
-
-def _line(folder: RunFolder) -> str | None:
-    if folder.path is None:
-        return None
-    if folder.has_begun:
-        return f"{NOTE}{folder.path}"
-    if folder.is_new:
-        shutil.rmtree(folder.path, ignore_errors=True)
-    return None
+    finally:
+        if folder.path is not None and folder.has_begun:
+            last_words.append(f"record: {folder.path}")
+        elif folder.path is not None and folder.is_new:
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def _made(place: str) -> str:
