@@ -74,8 +74,8 @@ def commands(page):
 
 
 def comparable(text):
-    """Words of lines, without what took how long."""
-    lines = [re.sub(r"\d+\.\d\d$", "…", line.rstrip()).split() for line in text.strip().splitlines()]
+    """Words of lines, without what took how long, and when."""
+    lines = [re.sub(r"\d+\.\d\d$|\d{8}T\d{6}Z", "…", line.rstrip()).split() for line in text.strip().splitlines()]
     return [line for line in lines if line]
 
 

@@ -20,6 +20,7 @@ from nemo_curator.errors import ContractError, CuratorError, InputError, StageSe
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.run import Run
+from nemo_curator.ledger.samples import Limits
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -65,6 +66,8 @@ class Partition:
     id: str = ""
     counts: dict[int, StageCount] = field(default_factory=dict)
     rejects: Rejects | None = None
+    limits: dict[int, dict[str, Limits]] = field(default_factory=dict)
+    """Those of the run as they are when the partition goes to a worker."""
     attempts: int = 0
     lost: Failure | None = None
     """Why the partition was given up."""
@@ -105,7 +108,12 @@ class StageWorker:
         first = self.physical.first
         counts = [
             partition.counts.setdefault(
-                first + offset, StageCount(stage.name, rejects=[] if partition.rejects else None)
+                first + offset,
+                StageCount(
+                    stage.name,
+                    rejects=[] if partition.rejects else None,
+                    limits=partition.limits.get(first + offset, {}),
+                ),
             )
             for offset, stage in enumerate(self.physical.stages)
         ]
@@ -157,12 +165,14 @@ class BaseExecutor(ABC):
         checkpoint: Checkpoint | None = None,
         rejects: Rejects | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> list[Task]:
         self.memory_limit = self._check_memory_limit(memory_limit)
         stages = [StageCount(stage.name) for stage in plan.stages]
         run = self.last_run = Run(
             plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
         )
+        run.description = plan.description
         start = time.perf_counter()
         shard = open_shard(plan, checkpoint)
         try:
@@ -175,7 +185,7 @@ class BaseExecutor(ABC):
         finally:
             run.seconds = time.perf_counter() - start
             record_failed_tasks(run)
-            _save(run, shard.checkpoint)
+            _save(run, shard.checkpoint, report_path)
         shard.complete()
         return tasks
 
@@ -201,7 +211,7 @@ class BaseExecutor(ABC):
         stall_limit = self.config.get("stall_limit", STALL_LIMIT_S)
         for number, stages in enumerate(plan.segments):
             segment = tuple(replace(physical, stall_limit=stall_limit) for physical in stages)
-            partitions = [replace(one, rejects=rejects) for one in _partitions(segment, tasks)]
+            partitions = [replace(one, rejects=rejects, limits=run.limits) for one in _partitions(segment, tasks)]
             run.partitions += len(partitions)
             tasks = self._run_segment(number, segment, partitions, run, checkpoint)
         for stage in plan.stages:
@@ -239,7 +249,9 @@ class BaseExecutor(ABC):
         done = self.run_segment(segment, left) if left else iter(())
         try:
             return _gathered(
-                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint)), run, self._most_held()
+                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint, run)),
+                run,
+                self._most_held(),
             )
         finally:
             if isinstance(done, Generator):
@@ -287,14 +299,16 @@ def start_tasks(plan: Plan, initial_tasks: list[Task] | None, run: Run) -> list[
     return tasks
 
 
-def _save(run: Run, checkpoint: Checkpoint | None) -> None:
-    if checkpoint and checkpoint.is_open:
+def _save(run: Run, checkpoint: Checkpoint | None, report_path: str | os.PathLike | None) -> None:
+    of_checkpoint = checkpoint.path if checkpoint and checkpoint.is_open else None
+    for folder in (of_checkpoint, report_path):
         try:
-            run.save(checkpoint.path)
+            if folder is not None:
+                run.save(folder)
         except OSError:
             if run.error is None:
                 raise
-            logger.warning("the account of the run could not be written to %s", checkpoint.path, exc_info=True)
+            logger.warning("the account of the run could not be written to %s", folder, exc_info=True)
 
 
 def give_up(partition: Partition, stage: str, error: Exception) -> Partition:
@@ -328,10 +342,10 @@ def _loaded(number: int, kept: list[Partition], checkpoint: Checkpoint | None) -
         yield replace(partition, tasks=tasks, counts=counts)
 
 
-def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
+def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None, run: Run) -> Iterator[Partition]:
     for partition in done:
         if checkpoint and not partition.lost and not partition.fatal:
-            checkpoint.add(number, partition.id, partition.tasks, partition.counts)
+            checkpoint.add(number, partition.id, partition.tasks, partition.counts, run.limits)
         yield partition
 
 

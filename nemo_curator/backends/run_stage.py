@@ -13,6 +13,7 @@ from nemo_curator.backends.memory import free_device_memory, is_out_of_memory
 from nemo_curator.errors import ContractError, MissingExtraError
 from nemo_curator.ledger import pulse
 from nemo_curator.ledger.counts import StageCount, counting, describe
+from nemo_curator.ledger.machine import resident_bytes
 from nemo_curator.ledger.rejects import Reject, missing_rows, rejected
 from nemo_curator.stages.base import ProcessingStage, missing_inputs
 from nemo_curator.tasks.document import DocumentBatch, concat_batches
@@ -40,9 +41,8 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
     items = sum(task.num_items for task in tasks)
     rejects: list[Reject] | None = None if count.rejects is None else []
     size = _bytes(tasks)
-    mine = StageCount(
-        stage.name, calls=1, tasks_in=len(tasks), items_in=items, rows_in=items, bytes_in=size, rejects=rejects
-    )
+    mine = StageCount(stage.name, calls=1, tasks_in=len(tasks), items_in=items, rows_in=items, bytes_in=size)
+    mine.rejects, mine.before = rejects, count
     perf = StagePerfStats(stage.name, 0.0, 0.0, size / 2**20, items)
     in_files = all(isinstance(task, FileGroupTask | SentinelTask) for task in tasks)
     out_files = in_files
@@ -66,6 +66,7 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
     mine.seconds += time.perf_counter() - start
     perf.process_time = mine.seconds
     perf.custom_metrics.update(stage._consume_custom_metrics())
+    mine.peak_memory = resident_bytes()
     unsaid = _settle(mine, in_files, out_files)
     if unsaid and rejects is not None:
         source = _where(tasks[0])
@@ -121,7 +122,7 @@ def _call_steadily(
     """Call the stage, again while what it asks does not answer; what it reports of attempts that fail is forgotten."""
 
     def call() -> tuple[Any, StageCount]:
-        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [])
+        attempt = StageCount(stage.name, rejects=None if count.rejects is None else [], before=count.before)
         with counting(attempt):
             # what an attempt has changed in place must not be there for the next
             return _call(stage, [task.copy() if isinstance(task, DocumentBatch) else task for task in tasks]), attempt
@@ -287,6 +288,7 @@ def _identify(made: Any, parent: Task, position: int, *, is_fanout: bool) -> Non
 def _settle(count: StageCount, in_files: bool, out_files: bool) -> int:
     """Work out the rows of a stage that turns files into rows or rows into files; returns those it dropped unsaid."""
     accounted = count.rows_dropped + count.rows_failed
+    count.has_rows = not (in_files and out_files) or count.rows_seen is not None or count.rows_written is not None
     count.bytes_in += count.bytes_read
     count.bytes_out += count.bytes_written
     if count.rows_seen is not None:
@@ -311,6 +313,7 @@ def _take_reports(count: StageCount, attempt: StageCount) -> None:
     for failure in attempt.failures:
         count.failures.append(failure)
     count.failed.update(attempt.failed)
+    count.merge_filters(attempt)
     for name in ("rows_joined", "unread", "bytes_read", "bytes_written"):
         setattr(count, name, getattr(count, name) + getattr(attempt, name))
     if count.rejects is not None:

@@ -3,39 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nemo_curator.cli.output import print_json, quiet_stdout
+from nemo_curator.cli.record import RunFolder, telling
+from nemo_curator.errors import CheckpointError, ConfigError, ContractError, InputError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 
-
-def run_pipeline(pipeline: Pipeline, start: Callable[[], Any], *, as_json: bool) -> None:
-    """Run a pipeline and print its account."""
-    try:
-        with quiet_stdout(as_json):
-            start()
-    finally:
-        if pipeline.last_run is not None and pipeline.last_run.partitions:  # it did begin
-            print_json(pipeline.last_run.to_dict()) if as_json else print(pipeline.last_run.table())
+_USAGE = (CheckpointError, ConfigError, ContractError, InputError)
+_LONG = ("scores", "samples")
+"""What of a stage is in the record alone."""
 
 
-def run_workflow(start: Callable[[], WorkflowRunResult], *, as_json: bool) -> WorkflowRunResult:
-    """Run a workflow and print the accounts of its steps."""
-    with quiet_stdout(as_json):
-        result = start()
-    if as_json:
-        runs = {name: run.to_dict() for name, run in result.runs.items()}
-        print_json({"workflow": result.workflow_name, "metadata": plain(result.metadata), "runs": runs})
-    else:
+def run_pipeline(pipeline: Pipeline, start: Callable[[str | None], Any], folder: RunFolder, *, as_json: bool) -> None:
+    """Run a pipeline and print its account; `start` gets the folder of the record."""
+    with telling(folder):
+        try:
+            with quiet_stdout(as_json):
+                start(folder.path)
+        finally:
+            run = pipeline.last_run
+            if run is not None and run.partitions:  # it did begin
+                folder.has_begun = True
+                print_json(_short(run.to_dict())) if as_json else print(run.table())
+
+
+def run_workflow(
+    workflow: Any,
+    start: Callable[[str | None], WorkflowRunResult],
+    folder: RunFolder,
+    tell: Callable[[WorkflowRunResult], None] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run a workflow and print the accounts of its steps; if it ends well, what `tell` says instead."""
+    with telling(folder):
+        try:
+            with quiet_stdout(as_json):
+                result = start(folder.path)
+        except BaseException as error:
+            made = getattr(workflow, "last_result", None)
+            if made is not None and _has_begun(made, error):
+                folder.has_begun = True
+                _print_steps(made, as_json=as_json)
+            raise
+        folder.has_begun = True
+        (tell or partial(_print_steps, as_json=as_json))(result)
+
+
+def _has_begun(result: WorkflowRunResult, error: BaseException) -> bool:
+    """Whether there is anything to tell of: not if what was asked for is wrong, and that shows before a step begins."""
+    partitions = [run.partitions for run in result.runs.values()]
+    return any(partitions[-1:] if isinstance(error, _USAGE) else partitions)
+
+
+def _print_steps(result: WorkflowRunResult, *, as_json: bool) -> None:
+    if not as_json:
         print(result.table())
-    return result
+        return
+    account = result.to_dict()
+    print_json({**account, "runs": {name: _short(run) for name, run in account["runs"].items()}})
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON has it: what JSON does not know in words."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if isinstance(value, str | int | float | None) else str(value)
+def _short(run: dict[str, Any]) -> dict[str, Any]:
+    stages = [{name: value for name, value in stage.items() if name not in _LONG} for stage in run["stages"]]
+    return {**run, "stages": stages}

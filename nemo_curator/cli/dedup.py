@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemo_curator.cli.account import plain
+from nemo_curator.cli.account import run_workflow
 from nemo_curator.cli.documents import check_apart, file_type_of, find_documents
 from nemo_curator.cli.executors import make_executor
-from nemo_curator.cli.output import print_json, quiet_stdout
+from nemo_curator.cli.output import print_json
+from nemo_curator.cli.record import choose_folder
 from nemo_curator.errors import ConfigError
 from nemo_curator.pipeline.workflow import WorkflowRunResult
 from nemo_curator.stages.deduplication.exact.workflow import ExactDeduplicationWorkflow
@@ -19,21 +20,21 @@ from nemo_curator.stages.text.deduplication.semantic import TextSemanticDeduplic
 def exact(paths: list[str], output: str, settings: dict[str, Any], **options: Any) -> int:
     """Remove documents whose text another one has."""
     settings = {**settings, "keep": keep_rule(settings["keep"])}
-    return _run(ExactDeduplicationWorkflow, "executor", paths, output, settings, **options)
+    return _run("exact", ExactDeduplicationWorkflow, "executor", paths, output, settings, **options)
 
 
 def fuzzy(paths: list[str], output: str, settings: dict[str, Any], **options: Any) -> int:
     """Remove documents that are nearly the same as another one."""
     cache = settings["cache_path"] or f"{output.rstrip('/')}/cache"
     settings = {**settings, "keep": keep_rule(settings["keep"]), "cache_path": cache}
-    return _run(FuzzyDeduplicationWorkflow, "executor", paths, output, settings, **options)
+    return _run("fuzzy", FuzzyDeduplicationWorkflow, "executor", paths, output, settings, **options)
 
 
 def semantic(paths: list[str], output: str, settings: dict[str, Any], **options: Any) -> int:
     """Remove documents that mean the same as another one."""
     cache = settings["cache_path"] or f"{output.rstrip('/')}/cache"
     settings = {**settings, "cache_path": cache, "verbose": False}
-    return _run(TextSemanticDeduplicationWorkflow, "streaming_executor", paths, output, settings, **options)
+    return _run("semantic", TextSemanticDeduplicationWorkflow, "streaming_executor", paths, output, settings, **options)
 
 
 def keep_rule(text: str) -> str | dict[str, Any]:
@@ -47,6 +48,7 @@ def keep_rule(text: str) -> str | dict[str, Any]:
 
 
 def _run(
+    name: str,
     kind: type,
     executor_name: str,
     paths: list[str],
@@ -55,6 +57,8 @@ def _run(
     *,
     checkpoint: str | None,
     num_workers: int | None,
+    record: str | None,
+    no_record: bool,
     as_json: bool,
 ) -> int:
     files = find_documents(paths)
@@ -70,9 +74,17 @@ def _run(
     executors = {executor_name: make_executor({}, num_workers)}
     if executor_name == "streaming_executor":
         executors["batch_executor"] = executors[executor_name]
-    with quiet_stdout(as_json):
-        result = workflow.run(**executors, checkpoint_path=checkpoint)
-    _tell(result, output, as_json=as_json)
+
+    def start(report_path: str | None) -> WorkflowRunResult:
+        return workflow.run(**executors, checkpoint_path=checkpoint, report_path=report_path)
+
+    run_workflow(
+        workflow,
+        start,
+        choose_folder(f"dedup-{name}", record, no_record),
+        lambda result: _tell(result, output, as_json=as_json),
+        as_json=as_json,
+    )
     return 0
 
 
@@ -86,7 +98,8 @@ def _tell(result: WorkflowRunResult, output: str, *, as_json: bool) -> None:
         "output": f"{output.rstrip('/')}/{DEDUPLICATED}",
     }
     if as_json:
-        print_json({**report, "metadata": plain(result.metadata)})
+        account = result.to_dict()
+        print_json({**report, "metadata": account["metadata"], "clusters": account["clusters"]})
         return
     share = f"{removed / max(removal.rows_in, 1):.1%}"
     print(f"{removal.rows_in:,} documents, {removed:,} removed ({share}), {removal.rows_out:,} kept")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
+from nemo_curator.cli.options import AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
 
 app = typer.Typer(
     help="Remove duplicates: equal texts, texts that are nearly the same, or that mean the same.",
@@ -40,6 +40,8 @@ def exact(
     index: Index = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -52,6 +54,8 @@ def exact(
         {"text_field": text_field, "keep": keep, "normalize": normalize or None, "index_path": index},
         checkpoint=checkpoint,
         num_workers=num_workers,
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 
@@ -68,6 +72,8 @@ def fuzzy(
     cache: Cache = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -87,6 +93,8 @@ def fuzzy(
         },
         checkpoint=checkpoint,
         num_workers=num_workers,
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 
@@ -103,6 +111,8 @@ def semantic(
     cache: Cache = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -122,5 +132,7 @@ def semantic(
         },
         checkpoint=checkpoint,
         num_workers=num_workers,
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )

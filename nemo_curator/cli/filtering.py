@@ -9,6 +9,7 @@ from nemo_curator.cli.account import run_pipeline
 from nemo_curator.cli.documents import check_apart, file_type_of, find_documents
 from nemo_curator.cli.executors import make_executor
 from nemo_curator.cli.expressions import parse_filter
+from nemo_curator.cli.record import choose_folder
 from nemo_curator.config.load import did_you_mean
 from nemo_curator.errors import ConfigError
 from nemo_curator.pipeline import Pipeline
@@ -39,6 +40,8 @@ def filter_files(
     file_format: str | None,
     rejected: str | None,
     num_workers: int | None,
+    record: str | None,
+    no_record: bool,
     as_json: bool,
 ) -> int:
     """Keep the documents that pass, write them as they came or in another format, and print the account."""
@@ -53,7 +56,11 @@ def filter_files(
     file_format = file_format or file_type
     pipeline = Pipeline("filter", stages=[reader, *stages, writer_of(file_format, output)])
     executor = make_executor({}, num_workers)
-    run_pipeline(pipeline, lambda: pipeline.run(executor, rejected_path=rejected), as_json=as_json)
+
+    def start(report_path: str | None) -> None:
+        pipeline.run(executor, rejected_path=rejected, report_path=report_path)
+
+    run_pipeline(pipeline, start, choose_folder("filter", record, no_record), as_json=as_json)
     return 0
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemo_curator.cli.account import plain
 from nemo_curator.cli.documents import find_documents, read_documents
 from nemo_curator.cli.output import print_json, print_table
 from nemo_curator.ledger.counts import StageCount
+from nemo_curator.pipeline.workflow import plain
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.json_column import is_json
 from nemo_curator.tasks.text_column import TextColumn

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,7 +18,8 @@ import typer
 
 from nemo_curator import __version__
 from nemo_curator.cli import dedup_commands
-from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
+from nemo_curator.cli.options import AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
+from nemo_curator.cli.output import last_words
 from nemo_curator.errors import (
     CheckpointError,
     ConfigError,
@@ -26,6 +28,7 @@ from nemo_curator.errors import (
     InputError,
     RunFailedError,
 )
+from nemo_curator.ledger.machine import command
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 _WRONG_USAGE = (
@@ -56,9 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    command.set(shlex.join(["curator", *given]))
+    last_words.clear()
+    try:
+        return _run(given)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            print(*last_words, sep="\n", end="\n" if last_words else "", file=sys.stderr)
+
+
+def _run(given: list[str]) -> int:
     try:
         code = app(given, prog_name="curator", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # so typer says
+            return _say("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else DONE
     except typer.TyperException as error:
         return _say(error.format_message(), error.exit_code)
@@ -137,6 +152,8 @@ def run(
     allow: Annotated[
         list[str] | None, typer.Option(metavar="PACKAGE", help="A package of yours whose classes the file may name.")
     ] = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -152,6 +169,8 @@ def run(
         num_workers=num_workers,
         checkpoint=checkpoint,
         allow=allow or [],
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 
@@ -202,6 +221,8 @@ def filter_(
     ] = None,
     rejected: Annotated[str | None, typer.Option(metavar="PATH", help="A folder for what is dropped, and why.")] = None,
     num_workers: NumWorkers = None,
+    record: Record = None,
+    no_record: NoRecord = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -217,6 +238,8 @@ def filter_(
         file_format=file_format,
         rejected=rejected,
         num_workers=num_workers,
+        record=record,
+        no_record=no_record,
         as_json=as_json,
     )
 

@@ -11,6 +11,7 @@ from nemo_curator.cli.account import run_pipeline, run_workflow
 from nemo_curator.cli.executors import make_executor
 from nemo_curator.cli.first_documents import with_limit
 from nemo_curator.cli.output import print_json
+from nemo_curator.cli.record import choose_folder
 from nemo_curator.config.build import ALLOWED
 from nemo_curator.config.load import FOLDER, did_you_mean, line_of, load_config
 from nemo_curator.config.run import create_pipeline_from_yaml, run_made
@@ -31,6 +32,8 @@ def run_recipe(
     num_workers: int | None,
     checkpoint: str | None,
     allow: list[str],
+    record: str | None,
+    no_record: bool,
     as_json: bool,
 ) -> int:
     path = find_recipe(recipe)
@@ -52,13 +55,15 @@ def run_recipe(
         return 0
     engine = make_executor(config, num_workers)
 
-    def start() -> Any:
-        return run_made(made, config, engine, num_cpus=num_workers)
+    def start(report_path: str | None) -> Any:
+        settings = config if report_path is None else {**config, "report_path": report_path}
+        return run_made(made, settings, engine, num_cpus=num_workers)
 
+    folder = choose_folder(path.stem, record or config.get("report_path"), no_record)
     if isinstance(made, Pipeline):
-        run_pipeline(made, start, as_json=as_json)
+        run_pipeline(made, start, folder, as_json=as_json)
     else:
-        run_workflow(start, as_json=as_json)
+        run_workflow(made, start, folder, as_json=as_json)
     return 0
 
 

@@ -39,6 +39,7 @@ _OF_THE_RUN = (
     "on_change",
     "rejected_path",
     "rejected_sample",
+    "report_path",
 )
 
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from nemo_curator.errors import CheckpointError
 from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.fingerprint import changed_settings, describe_stage, input_signature
+from nemo_curator.ledger.samples import NO_LIMITS, Limits, Samples
+from nemo_curator.ledger.scores import Scores
 from nemo_curator.ledger.stored_tasks import are_there, load_tasks, output_storages, remove_outputs, store_tasks
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.tasks import Task
@@ -103,8 +105,18 @@ class Checkpoint:
         counts = {int(place): _count(saved) for place, saved in record["counts"].items()}
         return load_tasks(record["tasks"], self._fs, self._folder), counts
 
-    def add(self, segment: int, partition: str, tasks: list[Task], counts: dict[int, StageCount]) -> None:
-        """Record a finished partition. One whose tasks cannot be stored is done again by the next attempt."""
+    def add(
+        self,
+        segment: int,
+        partition: str,
+        tasks: list[Task],
+        counts: dict[int, StageCount],
+        limits: dict[int, dict[str, Limits]] | None = None,
+    ) -> None:
+        """Record a finished partition. One whose tasks cannot be stored is done again by the next attempt.
+
+        Samples that did not draw less than the `limits` of their stage and filter are left out.
+        """
         stored = store_tasks(tasks, self._fs, self._folder, f"{segment}-{partition}")
         if stored is None:
             return
@@ -113,7 +125,7 @@ class Checkpoint:
             "id": partition,
             "input": self._signatures.get(partition, []) if segment == 0 else [],
             "tasks": stored,
-            "counts": {place: _saved(count) for place, count in counts.items()},
+            "counts": {place: _saved(count, (limits or {}).get(place, {})) for place, count in counts.items()},
         }
         self._waiting.append(json.dumps(record))
         if is_local(self._fs) or time.monotonic() - self._flushed > FLUSH_S:
@@ -198,8 +210,17 @@ def _failed(record: dict[str, Any]) -> bool:
     return any(count["failed"] for count in record["counts"].values())
 
 
-def _saved(count: StageCount) -> dict[str, Any]:
-    return {**vars(count), "rejects": None, "failures": [asdict(failure) for failure in count.failures]}
+def _saved(count: StageCount, limits: dict[str, Limits]) -> dict[str, Any]:
+    samples = {by: samples.below(limits.get(by, NO_LIMITS)) for by, samples in count.samples.items()}
+    return {
+        **vars(count),
+        "rejects": None,
+        "limits": {},
+        "before": None,
+        "failures": [asdict(failure) for failure in count.failures],
+        "scores": {by: scores.packed() for by, scores in count.scores.items()},
+        "samples": {by: [some.kept, some.dropped] for by, some in samples.items()},
+    }
 
 
 def _count(saved: dict[str, Any]) -> StageCount:
@@ -207,4 +228,9 @@ def _count(saved: dict[str, Any]) -> StageCount:
     count = StageCount(**{key: value for key, value in saved.items() if key in known})
     count.dropped, count.failed = Counter(saved["dropped"]), Counter(saved["failed"])
     count.failures = [Failure(**failure) for failure in saved["failures"]]
+    count.scores = {by: Scores.unpacked(packed) for by, packed in saved.get("scores", {}).items()}
+    count.samples = {
+        by: Samples(*([(number, row) for number, row in rows] for rows in sides))
+        for by, sides in saved.get("samples", {}).items()
+    }
     return count

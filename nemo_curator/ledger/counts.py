@@ -6,19 +6,21 @@ import re
 import reprlib
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
+from nemo_curator.ledger.samples import NO_LIMITS, Limits, Row, Samples, describer
+from nemo_curator.ledger.scores import Scores
 from nemo_curator.utils.retries import is_unreachable
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nemo_curator.tasks.document import DocumentBatch
     from nemo_curator.tasks.image import ImageBatch
 
@@ -85,6 +87,16 @@ class StageCount:
     bytes_written: int = 0
     rejects: list[Reject] | None = None
     """Rows that did not come through; None where nobody wants them."""
+    has_rows: bool = False
+    """Whether it dealt with rows: what it got or made was no mere list of files."""
+    peak_memory: int = 0
+    """Bytes of the process that ran it, when it had most in memory."""
+    scores: dict[str, Scores] = field(default_factory=dict)
+    samples: dict[str, Samples] = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict, repr=False)
+    """The numbers that the samples of other partitions drew: what does not get in beside them is not looked at."""
+    before: StageCount | None = field(default=None, repr=False)
+    """The count of the batches before this one, for the same reason."""
 
     @property
     def rows_dropped(self) -> int:
@@ -107,8 +119,24 @@ class StageCount:
         self.dropped.update(other.dropped)
         self.failed.update(other.failed)
         self.failures = [*self.failures, *other.failures][:SAMPLES]
+        self.has_rows |= other.has_rows
+        self.peak_memory = max(self.peak_memory, other.peak_memory)
+        self.merge_filters(other)
         if self.rejects is not None:
             self.rejects.extend(other.rejects or [])
+
+    def merge_filters(self, other: StageCount) -> None:
+        """Add what filters reported of scores and rows."""
+        for by, scores in other.scores.items():
+            self.scores.setdefault(by, Scores()).merge(scores)
+        for by, samples in other.samples.items():
+            self.samples.setdefault(by, Samples()).merge(samples)
+
+    def limits_of(self, by: str) -> Limits:
+        """The numbers that a row must draw to get into the samples of a filter."""
+        kept, dropped = self.limits.get(by, NO_LIMITS)
+        own = self.samples[by].limits() if by in self.samples else NO_LIMITS
+        return min(kept, own[0]), min(dropped, own[1])
 
     def add_failure(self, failure: Failure) -> None:
         self.failed[failure.error] += failure.rows
@@ -143,26 +171,70 @@ def failed(error: Exception, *, source: str, record: Any = None, rows: int = 1) 
         count.failed[type(error).__name__] += rows
 
 
-def dropped(
+def dropped(by: str, rows: int) -> None:
+    """Report rows that were removed, of which there is nothing to show."""
+    count = _open.get()
+    if count is not None and rows:
+        count.dropped[by] += rows
+
+
+def filtered(
     by: str,
-    rows: int,
-    batch: DocumentBatch | ImageBatch | None = None,
+    batch: DocumentBatch | ImageBatch,
     keep: np.ndarray | None = None,
     scores: Any = None,
+    *,
+    text_field: str | None = None,
 ) -> None:
-    """Report rows that a filter removed; with the batch, its mask and its scores they can be kept for people to see."""
-    count = _open.get()
+    """Report which rows of a batch a filter keeps, whether it drops any or not; None keeps all.
+
+    The scores go into the account, and a few rows with what the text column begins with, for people to see.
+    """
+    count, rows = _open.get(), batch.num_items
     if count is None or not rows:
         return
-    count.dropped[by] += rows
-    if count.rejects is not None and batch is not None and keep is not None:
-        count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
+    keep = np.ones(rows, bool) if keep is None else np.asarray(keep, bool)
+    if gone := rows - int(np.count_nonzero(keep)):
+        count.dropped[by] += gone
+        if count.rejects is not None:
+            count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
+    if scores is not None:
+        count.scores.setdefault(by, Scores()).add(scores, keep)
+    _sample(count, by, f"{batch.task_id}\n{by}", keep, describer(batch, scores, text_field))
 
 
-def keeps_rejects() -> bool:
-    """Whether somebody wants to see the rows that do not come through."""
+def removed(
+    by: str,
+    key: str,
+    is_removed: np.ndarray,
+    rows: Callable[[np.ndarray], DocumentBatch],
+    scores: Any = None,
+) -> None:
+    """Report which rows of some that are in no batch are removed; `key` names these, and `rows` makes a batch of some.
+
+    The scores are those of the rows that are removed.
+    """
     count = _open.get()
-    return count is not None and count.rejects is not None
+    if count is None or not is_removed.any():
+        return
+    places = np.flatnonzero(is_removed)
+    count.dropped[by] += len(places)
+    if count.rejects is not None:
+        none = np.zeros(len(places), bool)
+        count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(rows(places), none, scores)]
+
+    def describe(row: int) -> Row:
+        score = None if scores is None else [scores[int(np.searchsorted(places, row))]]
+        return describer(rows(np.array([row])), score, None)(0)
+
+    _sample(count, by, f"{key}\n{by}", ~is_removed, describe, kept=False)
+
+
+def _sample(
+    count: StageCount, by: str, key: str, keep: np.ndarray, describe: Callable[[int], Row], *, kept: bool = True
+) -> None:
+    limits = (count.before or count).limits_of(by)
+    count.samples.setdefault(by, Samples()).add(key, keep, describe, limits, kept=kept)
 
 
 def joined(rows: int) -> None:

@@ -26,6 +26,8 @@ class PartitionCounts:
         self._numbers = {name: array("q") for name in _NUMBERS}
         self._dropped: _REASONS = {}
         self._failed: _REASONS = {}
+        self.read: pa.Table | None = None
+        """The table of a run that was read: then nothing is added."""
 
     def __len__(self) -> int:
         return len(self._place)
@@ -48,6 +50,8 @@ class PartitionCounts:
 
     def table(self, stages: list[str]) -> pa.Table:
         """One row for each partition and stage, with the rows that each filter dropped and each error cost."""
+        if self.read is not None:
+            return self.read
         columns: dict[str, Any] = {
             "partition": pa.array(self.ids, pa.string()).take(pa.array(self._partition, pa.int64())),
             "state": pa.array(self._states, pa.string()).take(pa.array(self._partition, pa.int64())),

@@ -70,6 +70,7 @@ class Pipeline:
         rejected_path: str | os.PathLike | None = None,
         rejected_sample: int | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> list[Task]:
         """Run the stages and return what the last one made.
 
@@ -87,13 +88,23 @@ class Pipeline:
         `memory_limit`, in bytes or as text ("8GiB"), is what the script and its workers may use together on
         LocalExecutor. It is measured all the time: fewer partitions run at once, and one that needs more by itself is
         given up and reported.
+
+        `report_path` is a folder or URL for the record of the run, which `Run.load` reads: what became of the rows,
+        the scores of the filters, samples of what they kept and dropped. It is written also when the run fails.
         """
         executor = executor or default_executor()
         execute_plan = getattr(executor, "execute_plan", None)
         if execute_plan is None:
             return executor.execute(flatten(self.stages), initial_tasks)
-        plan = make_plan(self.stages, name=self.name, fuse=self.config.get("fuse", True), tasks=initial_tasks)
+        plan = make_plan(
+            self.stages,
+            name=self.name,
+            fuse=self.config.get("fuse", True),
+            tasks=initial_tasks,
+            description=self.description,
+        )
         checkpoint = None if checkpoint_path is None else _open_checkpoint(checkpoint_path, on_change)
+        executor.last_run = None  # that of another pipeline is not ours if this one does not begin
         try:
             return execute_plan(
                 plan,
@@ -101,6 +112,7 @@ class Pipeline:
                 max_failed_fraction=max_failed_fraction,
                 checkpoint=checkpoint,
                 memory_limit=memory_limit,
+                report_path=report_path,
                 rejects=None if rejected_path is None else Rejects(os.fspath(rejected_path), rejected_sample),
             )
         finally:

@@ -71,10 +71,16 @@ class Plan:
     stages: tuple[ProcessingStage, ...]
     source: ProcessingStage | None
     segments: tuple[tuple[PhysicalStage, ...], ...]
+    description: str | None = None
 
 
 def make_plan(
-    stages: list[ProcessingStage], *, name: str = "pipeline", fuse: bool = True, tasks: list[Task] | None = None
+    stages: list[ProcessingStage],
+    *,
+    name: str = "pipeline",
+    fuse: bool = True,
+    tasks: list[Task] | None = None,
+    description: str | None = None,
 ) -> Plan:
     """Flatten, check and cut. Where tasks are given, the first stage gets them instead of making its own."""
     flat = flatten(stages)
@@ -86,7 +92,7 @@ def make_plan(
     source = None if has_data(tasks) or not makes_tasks(flat[0]) else flat[0]
     rest = list(enumerate(flat))[0 if source is None else 1 :]
     segments = tuple(tuple(_fused(segment, fuse)) for segment in _cut(rest))
-    return Plan(name, tuple(flat), source, segments)
+    return Plan(name, tuple(flat), source, segments, description)
 
 
 def flatten(stages: Iterable[ProcessingStage]) -> list[ProcessingStage]:

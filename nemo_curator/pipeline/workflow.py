@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nemo_curator.ledger.run import FORMAT, Run, read_record
+from nemo_curator.utils.storage import locate
+from nemo_curator.utils.whole_files import put
+
 if TYPE_CHECKING:
-    from nemo_curator.ledger.run import Run
     from nemo_curator.tasks.tasks import Task
+
+WORKFLOW = "workflow.json"
 
 
 @dataclass
@@ -20,6 +28,8 @@ class WorkflowRunResult:
     metadata: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     """What happened to every row, for each of the pipelines."""
+    error: str | None = None
+    """Why the workflow did not end well."""
 
     def add_run(self, name: str, run: Run | None) -> None:
         if run is not None:
@@ -41,10 +51,63 @@ class WorkflowRunResult:
     def get_metadata(self, key: str) -> Any:
         return self.metadata.get(key)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The accounts of the pipelines as plain values, what was found, and a summary of clusters, if there are."""
+        metadata = {name: plain(value) for name, value in self.metadata.items() if name != "clusters"}
+        return {
+            "format": FORMAT,
+            "workflow": self.workflow_name,
+            "error": self.error,
+            "metadata": metadata,
+            "runs": {name: run.to_dict() for name, run in self.runs.items()},
+            "clusters": self.metadata.get("clusters"),
+        }
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> WorkflowRunResult:
+        """What `to_dict` made plain; the tasks are not in it."""
+        metadata = dict(record["metadata"])
+        if record["clusters"] is not None:
+            metadata["clusters"] = record["clusters"]
+        runs = {name: Run.from_dict(run) for name, run in record["runs"].items()}
+        return cls(record["workflow"], metadata=metadata, runs=runs, error=record["error"])
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write `workflow.json` to a folder or URL, and the record of each pipeline to a folder below `runs`."""
+        for number, (name, run) in enumerate(self.runs.items(), 1):
+            run.save(folder_of_run(folder, number, name))
+        self.save_summary(folder)
+
+    def save_summary(self, folder: str | os.PathLike) -> None:
+        """Write `workflow.json`, where the pipelines have written their records themselves."""
+        fs, place = locate(os.fspath(folder))
+        put(fs, f"{place}/{WORKFLOW}", json.dumps(self.to_dict(), default=str).encode())
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> WorkflowRunResult:
+        """Read what `save` wrote."""
+        return cls.from_dict(read_record(folder, WORKFLOW))
+
+
+def folder_of_run(folder: str | os.PathLike, number: int, name: str) -> str:
+    """Where in the folder of a workflow the record of a pipeline is."""
+    return f"{os.fspath(folder).rstrip('/')}/runs/{number:02}-{re.sub(r'[^0-9A-Za-z_.-]', '_', name)}"
+
 
 class WorkflowBase(ABC):
-    """A job made of several pipelines."""
+    """A job made of several pipelines. `last_result` tells what they did, also when `run` has raised."""
+
+    last_result: WorkflowRunResult | None = None
 
     @abstractmethod
     def run(self, *args: Any, **kwargs: Any) -> WorkflowRunResult:
         """Run the pipelines, each on what those before it left."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: what JSON does not know in words."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | float | None) else str(value)

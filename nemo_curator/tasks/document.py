@@ -106,6 +106,12 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
             return self._table.column(name)
         return _to_table(self._frame[[name]]).column(0)
 
+    def scalar(self, name: str, row: int) -> pa.Scalar:
+        """One value as Arrow has it; of a frame no more than that is converted."""
+        if self._frame is None:
+            return self._table.column(name)[row]
+        return _to_table(self._frame[[name]].iloc[row : row + 1]).column(0)[0]
+
     def values(self, name: str) -> list[Any]:
         """One column as Python values; nested and mixed ones as what their JSON text says."""
         column = self.column(name)

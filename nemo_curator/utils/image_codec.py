@@ -71,6 +71,17 @@ def encode_image(pixels: np.ndarray) -> bytes:
     return sink.getvalue()
 
 
+def thumbnail(image: bytes | np.ndarray, side: int, quality: int = 70) -> bytes:
+    """Make a small JPEG of an encoded image or of pixels, its long side of at most so many pixels."""
+    pixels = decode_rgb(image, side) if isinstance(image, bytes) else _as_bytes(np.asarray(image))
+    image_module = need("PIL.Image", extra="image")
+    small = image_module.fromarray(pixels)
+    small.thumbnail((side, side))
+    sink = io.BytesIO()
+    small.convert("RGB").save(sink, "JPEG", quality=quality)
+    return sink.getvalue()
+
+
 def extension_of(data: bytes) -> str | None:
     """The extension that belongs to encoded bytes, by how they begin; None where that is not known."""
     if data[4:8] == b"ftyp":

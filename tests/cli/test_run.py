@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ def test_a_file_runs_with_the_values_given_and_prints_its_account(job, capsys):
     assert run("job.yaml", "input_path=in", "min_words=4") == 0
     assert outputs(job / "out") == ["one two three four"] * 2
     out, err = capsys.readouterr()
-    assert (out.splitlines()[0].split()[0], err) == ("stage", "")
+    assert out.splitlines()[0].split()[0] == "stage"
+    assert re.fullmatch(r"record: curator-runs/\d{8}T\d{6}Z-job\n", err)
     assert [line.split()[:4] for line in out.splitlines() if line.startswith("word_count")] == [
         ["word_count", "6", "2", "4"]
     ]

@@ -108,12 +108,15 @@ class Judge:
         is_removed[self._places[start:stop] - first] = True
         return is_removed
 
-    def count(self, is_removed: np.ndarray, removed_rows: Callable[[], pa.Table]) -> None:
+    def count(self, is_removed: np.ndarray, rows: Callable[[np.ndarray], pa.Table]) -> None:
+        """Count records of which some are removed; `rows` makes a table of those at some places among them."""
         removed = int(np.count_nonzero(is_removed))
         self.removed += removed
         self.kept += len(is_removed) - removed
-        shown = DocumentBatch(data=removed_rows()) if removed and counts.keeps_rejects() else None
-        counts.dropped(self.name, removed, shown, np.zeros(removed, bool))
+        key, of_file = f"{self.path} {self.seen}", {"source_files": [self.path]}
+        counts.removed(
+            self.name, key, is_removed, lambda places: DocumentBatch(data=rows(places), _metadata=dict(of_file))
+        )
 
     def check(self, records: int) -> None:
         """Raise if the file has another number of records than when they were numbered."""
@@ -166,8 +169,8 @@ def _kept(lines: bytes, place: int, parser: LineParser, judge: Judge) -> Iterato
     is_broken, ids = parser.parse(lines, starts, is_record, place)
     is_removed = judge.next(len(is_broken), ids) & ~is_broken
     edges = np.append(starts, len(lines))
-    places = np.flatnonzero(is_record)[is_removed]
-    judge.count(is_removed[~is_broken], lambda: _parsed([lines[edges[at] : edges[at + 1]] for at in places]))
+    good = np.flatnonzero(is_record)[~is_broken]
+    judge.count(is_removed[~is_broken], lambda rows: _parsed([lines[edges[at] : edges[at + 1]] for at in good[rows]]))
     stays = np.ones(len(starts), bool)
     stays[is_record] = ~(is_removed | is_broken)
     runs = np.flatnonzero(np.diff(np.concatenate([[False], stays, [False]])))
@@ -249,7 +252,7 @@ def _copy_rows(
         ):
             for batch in read_batches(reader, file, source, path, promised):
                 is_removed = judge.next(batch.num_rows, None if id_field is None else batch.column(id_field))
-                judge.count(is_removed, partial(_only, batch, is_removed))
+                judge.count(is_removed, partial(_taken, batch))
                 kept = _only(batch, ~is_removed) if is_removed.any() else pa.Table.from_batches([batch])
                 for rows in kept.to_batches():
                     writer.write_batch(rows, row_group_size=max(most, 1))
@@ -272,6 +275,10 @@ def read_batches(
         raise
     except DAMAGE as error:
         counts.cut_short(error, source=f"{path}, after row {read}", rows=max(promised - read, 1))
+
+
+def _taken(batch: pa.RecordBatch, places: np.ndarray) -> pa.Table:
+    return _only(batch, np.isin(np.arange(batch.num_rows), places))
 
 
 def _only(batch: pa.RecordBatch, is_kept: np.ndarray) -> pa.Table:

@@ -18,7 +18,7 @@ from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
 from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.pipeline import Pipeline, default_executor
-from nemo_curator.pipeline.workflow import WorkflowRunResult
+from nemo_curator.pipeline.workflow import WorkflowRunResult, folder_of_run
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.id_generator import CURATOR_DEDUP_ID_STR, IdGeneratorBase, hash_files, ranges_of
 from nemo_curator.stages.deduplication.removal import COPIES, REMOVED, RemoveFromFiles, as_listed, root_of, whole_files
@@ -132,6 +132,9 @@ class Steps:
     max_failed_fraction: float = 0.0
     rejected_path: str | os.PathLike | None = None
     memory_limit: int | str | None = None
+    report_path: str | os.PathLike | None = None
+    keep_processes: bool = False
+    """Whether the pipelines take turns in the same processes, where they are processes of this machine."""
     result: WorkflowRunResult = field(init=False)
     num_rows: int = field(default=0, init=False)
     """The records that `number_rows` found."""
@@ -148,14 +151,24 @@ class Steps:
         self._made: list[list[Any]] = []
 
     def __enter__(self) -> Steps:
-        """Let the pipelines within take turns in the same processes, where they are processes of this machine."""
-        self.executor = self.executor or default_executor()
-        if isinstance(self.executor, LocalExecutor):
-            self._within.enter_context(self.executor.keeping_processes())
+        if self.keep_processes:
+            self.executor = self.executor or default_executor()
+            if isinstance(self.executor, LocalExecutor):
+                self._within.enter_context(self.executor.keeping_processes())
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Write the record of the whole; the pipelines have written theirs."""
         self._within.close()
+        if error is not None:
+            self.result.error = f"{type(error).__name__}: {error}"
+        try:
+            if self.report_path is not None:
+                self.result.save_summary(self.report_path)
+        except OSError:
+            if error is None:
+                raise
+            logger.warning("the record could not be written to %s", self.report_path, exc_info=True)
 
     def run(
         self,
@@ -181,6 +194,7 @@ class Steps:
                 on_change=self.on_change,
                 rejected_path=_within(self.rejected_path, name),
                 memory_limit=self.memory_limit,
+                report_path=self._folder_of_record(name),
             )
         finally:
             end = time.perf_counter()
@@ -189,6 +203,9 @@ class Steps:
         self.result.add_pipeline_tasks(name, made)
         self._note_made(name)
         return made
+
+    def _folder_of_record(self, name: str) -> str | None:
+        return None if self.report_path is None else folder_of_run(self.report_path, len(self.result.runs) + 1, name)
 
     def _checkpoint(self, name: str) -> str | None:
         """The folder in the checkpoint of a step. What is there is forgotten if a step before made something anew."""

@@ -98,7 +98,7 @@ class HashDocuments(ProcessingStage[FileGroupTask, DocumentBatch]):
         """Leave out the documents without a text; one that has a text and no id has failed."""
         has_text = pc.is_valid(batch.column(self.text_field)).to_numpy()
         if not has_text.all():
-            counts.dropped(NO_TEXT, int(np.count_nonzero(~has_text)), batch, has_text)
+            counts.filtered(NO_TEXT, batch, has_text, text_field=self.text_field)
             batch = batch.filter(has_text)
         has_id = pc.is_valid(batch.column(self.id_field)).to_numpy()
         if not has_id.all():

@@ -103,6 +103,7 @@ class ExactDeduplicationWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Deduplicate the files of `input_path`, or those of `initial_tasks`; the other settings are `Pipeline.run`'s.
 
@@ -118,7 +119,10 @@ class ExactDeduplicationWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
+            keep_processes=True,
         )
+        self.last_result = steps.result
         with steps:
             return self._run(steps, initial_tasks)
 

@@ -107,6 +107,7 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Deduplicate the files of `input_path`, or those of `initial_tasks`; the other settings are `Pipeline.run`'s.
 
@@ -122,7 +123,10 @@ class FuzzyDeduplicationWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
+            keep_processes=True,
         )
+        self.last_result = steps.result
         output = Output(self.output_path, ID_GENERATOR_OUTPUT_FILENAME, self.id_field, self._output_options)
         find = self._find_verified if self.verify else self._find_connected
         with steps:

@@ -157,7 +157,7 @@ class SemanticDeduplicationStage(ProcessingStage[Task, Task]):
     def _without(self, task: Any, is_usable: np.ndarray, kept: np.ndarray) -> Task:
         """The rows that can be compared and stay."""
         candidates = task if is_usable.all() else task.filter(is_usable)
-        counts.dropped(self.name, int((~kept).sum()), candidates, kept)
+        counts.filtered(self.name, candidates, kept)
         return candidates if kept.all() else candidates.filter(kept)
 
     def _kmeans(self) -> KMeans:

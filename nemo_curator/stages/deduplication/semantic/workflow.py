@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from nemo_curator.errors import ContractError, InputError
 from nemo_curator.pipeline.workflow import WorkflowBase, WorkflowRunResult
-from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR
+from nemo_curator.stages.deduplication.clusters import CLUSTERS_SUBDIR, summarize_clusters
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from nemo_curator.stages.deduplication.semantic.identify_duplicates import IdentifyDuplicatesStage, check_eps
 from nemo_curator.stages.deduplication.semantic.kmeans import (
@@ -137,6 +137,7 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Run the steps. The result has `kmeans_time`, `pairwise_time`, `total_time` and `num_duplicates`."""
         steps = Steps(
@@ -147,10 +148,13 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
         )
-        self.run_steps(steps, kmeans_executor, pairwise_executor or kmeans_executor)
-        if self.perform_removal:
-            self._remove(steps)
+        self.last_result = steps.result
+        with steps:
+            self.run_steps(steps, kmeans_executor, pairwise_executor or kmeans_executor)
+            if self.perform_removal:
+                self._remove(steps)
         return steps.result
 
     def run_steps(
@@ -171,6 +175,9 @@ class SemanticDeduplicationWorkflow(WorkflowBase):
             steps.result.add_metadata("eps_sweep", self._sweep())
         duplicates = 0 if self.eps is None else sum(task._metadata["num_removed"] for task in made)
         steps.result.add_metadata("num_duplicates", duplicates)
+        if self.eps is not None:
+            clusters_found = summarize_clusters(self.output_path, storage_options=self._storage_options)
+            steps.result.add_metadata("clusters", clusters_found.to_dict())
 
     def _remove(self, steps: Steps) -> None:
         files = InputFiles(

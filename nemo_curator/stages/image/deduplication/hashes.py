@@ -95,7 +95,7 @@ class SimilarHashesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
         starts = np.cumsum([0, *(len(task.data) for task in tasks)])
         made = []
         for task, part in zip(tasks, (keep[start:stop] for start, stop in pairwise(starts))):
-            counts.dropped(self.name, int(np.count_nonzero(~part)), task, part)
+            counts.filtered(self.name, task, part)
             made.append(task.filter(part))
         return made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from nemo_curator.errors import InputError
@@ -55,7 +54,7 @@ class ImageDuplicatesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
         texts = [str(image.image_id) if image.image_id not in ("", None) else None for image in task.data]
         names = pa.array(map(_number, texts), pa.int64()) if ids.are_integers else pa.array(texts, pa.string())
         keep = ~ids.contains(names)
-        counts.dropped(self.name, int(np.count_nonzero(~keep)), task, keep)
+        counts.filtered(self.name, task, keep)
         return task.filter(keep)
 
     def _open(self) -> RemovalIds:

@@ -89,7 +89,7 @@ def judged(
     plain = [score.item() if isinstance(score, np.generic) else score for score in scores]
     if keep is None:
         keep = np.ones(len(plain), bool)
-    counts.dropped(name, int(np.count_nonzero(~keep)), task, keep, plain)
+    counts.filtered(name, task, keep, plain)
     for image, score, stays in zip(task.data, plain, keep, strict=True):
         if stays:
             setattr(image, score_field, score)

@@ -50,12 +50,11 @@ class TextDuplicatesRemovalStage(ProcessingStage[DocumentBatch, DocumentBatch]):
         ids = self._ids = self._ids or self._open()
         with self._time_metric("id_removal_time"):
             keep = ~ids.contains(batch.column(self.id_field))
-        removed = int(np.count_nonzero(~keep))
-        counts.dropped(self.name, removed, batch, keep)
+        counts.filtered(self.name, batch, keep)
         kept = batch.filter(keep)
         if self.drop_id_field:
             kept = kept.select([name for name in kept.get_columns() if name != self.id_field])
-        kept._metadata["num_removed"] = removed
+        kept._metadata["num_removed"] = int(np.count_nonzero(~keep))
         return kept
 
     def _open(self) -> RemovalIds:

@@ -75,6 +75,7 @@ class TextDuplicatesRemovalWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Remove. The result has `num_duplicates_removed`, the rows that were dropped, and `total_time` in seconds."""
         for what, filetype in (("input", self.input_filetype), ("output", self.output_filetype)):
@@ -90,7 +91,9 @@ class TextDuplicatesRemovalWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
         )
+        self.last_result = steps.result
         removal = TextDuplicatesRemovalStage(
             self.ids_to_remove_path,
             self.id_field,
@@ -99,9 +102,10 @@ class TextDuplicatesRemovalWorkflow(WorkflowBase):
             self.drop_id_field,
         )
         stages: list[ProcessingStage] = [self._reader(), removal, self._writer()]
-        written = steps.run("removal", stages, self._tasks(steps, initial_tasks))
-        removed = sum(task._metadata.get("num_removed", 0) for task in written)
-        steps.result.add_metadata("num_duplicates_removed", removed)
+        with steps:
+            written = steps.run("removal", stages, self._tasks(steps, initial_tasks))
+            removed = sum(task._metadata.get("num_removed", 0) for task in written)
+            steps.result.add_metadata("num_duplicates_removed", removed)
         return steps.result
 
     def _tasks(self, steps: Steps, initial_tasks: list[FileGroupTask] | None) -> list[FileGroupTask]:

@@ -124,8 +124,10 @@ class _File:
         self.removed_chars += len(text) - len(left)
         if reason:
             self.dropped[reason] += 1
-            gone = pa.table({ID: [number], self.rewriting.text_field: [text]})
-            counts.dropped(reason, 1, DocumentBatch.from_arrow(gone), np.zeros(1, bool), [share])
+            gone = DocumentBatch.from_arrow(
+                pa.table({ID: [number], self.rewriting.text_field: [text]}), metadata={"source_files": [self.path]}
+            )
+            counts.removed(reason, f"{self.path} {number}", np.ones(1, bool), lambda _: gone, [share])
             return None
         self.kept += 1
         return left, share

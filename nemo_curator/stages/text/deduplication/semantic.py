@@ -103,6 +103,7 @@ class TextSemanticDeduplicationWorkflow:
             raise ValueError(f"use_id_generator names documents in {CURATOR_DEDUP_ID_STR!r}; leave out id_field")
         if self.output_filetype not in WRITER_FILES:
             raise ValueError(f"unknown output_filetype {self.output_filetype!r}; known are {sorted(WRITER_FILES)}")
+        self.last_result: WorkflowRunResult | None = None
         self._files()  # raises if a parameter is wrong
         self._semantic()
 
@@ -116,6 +117,7 @@ class TextSemanticDeduplicationWorkflow:
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Run the steps: `streaming_executor` may be three, for embeddings, similarities and removal.
 
@@ -130,23 +132,26 @@ class TextSemanticDeduplicationWorkflow:
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
         )
-        files = self._files()
-        tasks = steps.number_rows(files) if self._is_numbered else steps.find_files(files)
-        state = None
-        if self.use_id_generator:
-            state = self.id_generator_state_file or f"{self.output_path}/{ID_GENERATOR_OUTPUT_FILENAME}"
-            steps.write_ids(tasks, state, self.write_kwargs.get("storage_options"))
-        self._embed(steps, files, tasks)
-        self._semantic().run_steps(steps, batch_executor, pairwise)
-        if self._is_numbered and self.eps is not None:
-            write_sources(self.output_path, tasks, storage_options=self.write_kwargs.get("storage_options"))
-        if self.perform_removal:
-            steps.executor = removal
-            self._remove(steps, files, tasks)
-            found = steps.result.metadata
-            check_unique(self.id_field, found["num_duplicates_removed"], found["num_duplicates"])
-        self._tell(steps.result, state)
+        self.last_result = steps.result
+        with steps:
+            files = self._files()
+            tasks = steps.number_rows(files) if self._is_numbered else steps.find_files(files)
+            state = None
+            if self.use_id_generator:
+                state = self.id_generator_state_file or f"{self.output_path}/{ID_GENERATOR_OUTPUT_FILENAME}"
+                steps.write_ids(tasks, state, self.write_kwargs.get("storage_options"))
+            self._embed(steps, files, tasks)
+            self._semantic().run_steps(steps, batch_executor, pairwise)
+            if self._is_numbered and self.eps is not None:
+                write_sources(self.output_path, tasks, storage_options=self.write_kwargs.get("storage_options"))
+            if self.perform_removal:
+                steps.executor = removal
+                self._remove(steps, files, tasks)
+                found = steps.result.metadata
+                check_unique(self.id_field, found["num_duplicates_removed"], found["num_duplicates"])
+            self._tell(steps.result, state)
         return steps.result
 
     @property
@@ -319,7 +324,7 @@ class WithEmbedding(ProcessingStage[DocumentBatch, DocumentBatch]):
 
     def process(self, batch: DocumentBatch) -> DocumentBatch:
         keep = np.asarray(batch.column(self.embedding_field).is_valid())
-        counts.dropped("no text", int((~keep).sum()), batch, keep)
+        counts.filtered("no text", batch, keep)
         return batch.filter(keep)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemo_curator.ledger.counts import dropped
+from nemo_curator.ledger.counts import filtered
 from nemo_curator.stages.base import Spec
 from nemo_curator.stages.text.fields import as_list, one_each
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
@@ -73,7 +73,7 @@ class LineFilter(FilterStage):
         if self.removed_share_field is not None:
             made = made.with_column(self.removed_share_field, shares)
         keep = shares <= self.max_removed_share
-        dropped(self.name, int(np.count_nonzero(~keep)), batch, keep, shares)
+        filtered(self.name, batch, keep, shares, text_field=self.text_field)
         return made if keep.all() else made.filter(keep)
 
     def _kept(self, column: TextColumn) -> np.ndarray:

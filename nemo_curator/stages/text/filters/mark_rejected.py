@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nemo_curator.ledger.counts import filtered
 from nemo_curator.stages.base import Spec
 from nemo_curator.stages.text.fields import as_list
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter
@@ -58,6 +59,7 @@ class MarkRejected(FilterStage):
             left = batch.take(rows)
         for judge in (judge for stage in self._stages for judge in stage.judges()):
             made = judge(left)
+            filtered(made.by, left, scores=made.scores, text_field=made.text_field)
             if made.score_field is not None:
                 left = left.with_column(made.score_field, made.scores)
                 scores = _spread(made.scores, rows, batch.num_items)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nemo_curator.errors import ContractError
-from nemo_curator.ledger.counts import dropped
+from nemo_curator.ledger.counts import filtered
 from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.text.fields import as_list, one_each
 from nemo_curator.stages.text.filters.doc_filter import DocumentFilter, scores_each
@@ -26,6 +26,7 @@ class Judged:
     keep: np.ndarray
     scores: Any
     score_field: str | None = None
+    text_field: str | None = None
 
 
 Judge: TypeAlias = Callable[[DocumentBatch], Judged]
@@ -126,6 +127,7 @@ class Score(FilterStage):
                 scores = [one(text) for text in batch.text(text_field).texts()]
             else:
                 scores = [one(value) for value in batch.values(text_field)]
+            filtered(_name(one, self.name), batch, scores=scores, text_field=text_field)
             # without rows nobody knows of what type the scores would be; numbers fit with most
             batch = batch.with_column(score_field, scores if len(scores) else np.zeros(0))
         return batch
@@ -172,9 +174,8 @@ def keep_judged(batch: DocumentBatch, judges: Iterable[Judge]) -> DocumentBatch:
             break
         made = judge(batch)
         scored = batch if made.score_field is None else batch.with_column(made.score_field, made.scores)
-        gone = len(made.keep) - int(np.count_nonzero(made.keep))
-        dropped(made.by, gone, batch, made.keep, made.scores)
-        batch = scored.filter(made.keep) if gone else scored
+        filtered(made.by, batch, made.keep, made.scores, text_field=made.text_field)
+        batch = scored if made.keep.all() else scored.filter(made.keep)
     return batch
 
 
@@ -190,13 +191,13 @@ def _judge_column(
     if scores_each(one) and not batch.holds_text(text_field):
         scores = _scores_of(one, batch, text_field)
         return Judged(one.name, _mask(one.keep_scores(scores), invert), scores, score_field)
-    return judge_texts(one, batch.text(text_field), invert, score_field)
+    return replace(judge_texts(one, batch.text(text_field), invert, score_field), text_field=text_field)
 
 
 def _judge_values(one: Any, field: str, invert: bool, name: str, batch: DocumentBatch) -> Judged:
     values = batch.values(field)
     if not isinstance(one, DocumentFilter):
-        return Judged(name, _mask([bool(one(value)) for value in values], invert), values)
+        return Judged(name, _mask([bool(one(value)) for value in values], invert), values, text_field=field)
     keep = np.zeros(len(values), bool)  # what has no score is not kept, inverted or not
     scored = np.array([value is not None for value in values], bool)
     keep[scored] = _mask(one.keep_scores([value for value in values if value is not None]), invert)

@@ -100,6 +100,7 @@ class LineDeduplicationWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Deduplicate the files of `input_path`, or those of `initial_tasks`; the other settings are `Pipeline.run`'s.
 
@@ -113,7 +114,9 @@ class LineDeduplicationWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
         )
+        self.last_result = steps.result
         files = InputFiles(
             self.input_path,
             self.input_filetype,
@@ -121,22 +124,23 @@ class LineDeduplicationWorkflow(WorkflowBase):
             file_extensions=self.input_file_extensions,
             read_kwargs=self.read_kwargs,
         )
-        cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
-        cutting.number_rows(initial_tasks)
-        found, cuts = self._repeated_lines(cutting)
-        frequent = heapq.nsmallest(
-            self.num_frequent, ((-count, id_, at) for task in found for count, id_, at in task._metadata[FREQUENT])
-        )
-        samples: dict[int, list[int]] = {}
-        for _, id_, at in frequent:
-            samples.setdefault(id_, []).append(at)
-        cutter = PartCutter(_SEPARATORS[self.unit])
-        rewriting = Rewriting(self.text_field, cutter, cuts, self.max_removed_fraction, self.removed_field, samples)
-        facts = cutting.rewrite(rewriting)
-        self._write_frequent(steps, frequent)
-        removed = sum(task._metadata["num_rows"] for task in found)
-        steps.result.extend_metadata({f"num_removed_{self.unit}s": removed, **facts})
-        cutting.delete_buckets()
+        with steps:
+            cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
+            cutting.number_rows(initial_tasks)
+            found, cuts = self._repeated_lines(cutting)
+            frequent = heapq.nsmallest(
+                self.num_frequent, ((-count, id_, at) for task in found for count, id_, at in task._metadata[FREQUENT])
+            )
+            samples: dict[int, list[int]] = {}
+            for _, id_, at in frequent:
+                samples.setdefault(id_, []).append(at)
+            cutter = PartCutter(_SEPARATORS[self.unit])
+            rewriting = Rewriting(self.text_field, cutter, cuts, self.max_removed_fraction, self.removed_field, samples)
+            facts = cutting.rewrite(rewriting)
+            self._write_frequent(steps, frequent)
+            removed = sum(task._metadata["num_rows"] for task in found)
+            steps.result.extend_metadata({f"num_removed_{self.unit}s": removed, **facts})
+            cutting.delete_buckets()
         return steps.result
 
     def _repeated_lines(self, cutting: CuttingSteps) -> tuple[list[Task], Cuts]:

@@ -81,6 +81,7 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
         max_failed_fraction: float = 0.0,
         rejected_path: str | os.PathLike | None = None,
         memory_limit: int | str | None = None,
+        report_path: str | os.PathLike | None = None,
     ) -> WorkflowRunResult:
         """Deduplicate the files of `input_path`, or those of `initial_tasks`; the other settings are `Pipeline.run`'s.
 
@@ -94,7 +95,9 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
             max_failed_fraction,
             rejected_path,
             memory_limit,
+            report_path,
         )
+        self.last_result = steps.result
         files = InputFiles(
             self.input_path,
             self.input_filetype,
@@ -102,15 +105,16 @@ class SubstringDeduplicationWorkflow(WorkflowBase):
             file_extensions=self.input_file_extensions,
             read_kwargs=self.read_kwargs,
         )
-        cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
-        cutting.number_rows(initial_tasks)
-        repeated = self._repeated_keys(cutting)
-        cuts = self._repeats(cutting, repeated)
-        facts = cutting.rewrite(
-            Rewriting(self.text_field, SpanCutter(), cuts, self.max_removed_fraction, self.removed_field)
-        )
-        steps.result.extend_metadata(facts)
-        cutting.delete_buckets()
+        with steps:
+            cutting = CuttingSteps(steps, files, self.output_path, self._storage_options)
+            cutting.number_rows(initial_tasks)
+            repeated = self._repeated_keys(cutting)
+            cuts = self._repeats(cutting, repeated)
+            facts = cutting.rewrite(
+                Rewriting(self.text_field, SpanCutter(), cuts, self.max_removed_fraction, self.removed_field)
+            )
+            steps.result.extend_metadata(facts)
+            cutting.delete_buckets()
         return steps.result
 
     def _repeated_keys(self, cutting: CuttingSteps) -> list[Task]:
