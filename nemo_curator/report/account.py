@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -197,14 +198,23 @@ def threshold(scores: Record) -> tuple[list[float], str]:
 
 
 def buckets(scores: Record) -> list[tuple[float, float, int, int]]:
-    """The counted ranges of scores that can be drawn, ascending."""
+    """The counted ranges of scores that can be drawn, ascending, none beyond the least and the greatest score."""
     found = []
+    least, greatest = extremes(scores)
     for one in scores.get("buckets") or []:
         if isinstance(one, list | tuple) and len(one) == 4:
             low, high = _finite(one[0]), _finite(one[1])
             if low is not None and high is not None and low <= high:
+                low, high = min(max(low, least), high), max(min(high, greatest), low)
                 found.append((low, high, int(one[2]), int(one[3])))
     return sorted(found)
+
+
+def extremes(scores: Record) -> tuple[float, float]:
+    """The least and the greatest score."""
+    least = [value for key in ("kept_min", "dropped_min") if (value := _finite(scores.get(key))) is not None]
+    greatest = [value for key in ("kept_max", "dropped_max") if (value := _finite(scores.get(key))) is not None]
+    return min(least, default=-math.inf), max(greatest, default=math.inf)
 
 
 def failures_by_error(run: Record) -> dict[str, tuple[int, list[Record]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nemo_curator.report import figures
 from nemo_curator.report.html import Html, join, tag
@@ -115,7 +116,7 @@ def rebinned(buckets: list[Bucket]) -> tuple[Axis, list[tuple[float, float]]]:
     """At most `MOST_BARS` bars of equal width. A bucket that lies in several is shared out by their parts of it."""
     axis = _axis(buckets)
     places = [(axis.at(low), axis.at(high)) for low, high, _, _ in buckets]
-    steps = [after[0] - before[0] for before, after in zip(places, places[1:]) if after[0] - before[0] > 1e-9]
+    steps = [after[0] - before[0] for before, after in pairwise(places) if after[0] - before[0] > 1e-9]
     number = min(MOST_BARS, max(round(1 / min(steps)), 1)) if steps else 1
     bars = [[0.0, 0.0] for _ in range(number)]
     for (left, right), (_, _, kept, dropped) in zip(places, buckets):
@@ -130,11 +131,11 @@ def rebinned(buckets: list[Bucket]) -> tuple[Axis, list[tuple[float, float]]]:
 
 def _axis(buckets: list[Bucket]) -> Axis:
     low = buckets[0][0]
-    steps = [after[0] - before[0] for before, after in zip(buckets, buckets[1:]) if after[0] > before[0]]
+    steps = [after[0] - before[0] for before, after in pairwise(buckets) if after[0] > before[0]]
     high = max(max(one[1] for one in buckets), buckets[-1][0] + min(steps, default=0.0))
     if low < 0 or high <= 0 or _quantile(buckets, 0.5) - low > _SKEWED * (high - low):
         return Axis(low, high)
-    least = _quantile([one for one in buckets if one[1] > 0], 0.05)
+    least = _quantile([one for one in buckets if one[0] > 0] or buckets, 0.05)
     return Axis(low, high, 10.0 ** math.floor(math.log10(max(least, high * 1e-6))))
 
 

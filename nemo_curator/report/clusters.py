@@ -106,7 +106,7 @@ def _members(group: Record, budget: Budget) -> Html:
 
 def _similarity(group: Record) -> str:
     value = group.get("min_similarity")
-    return figures.score(value) if isinstance(value, int | float) else "–"
+    return figures.score(value) if isinstance(value, int | float) else figures.DASH
 
 
 def _int(record: Record, key: str) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+MINUS, DASH = "\u2212", "\u2013"
+"""A minus as wide as a plus, and what stands for nothing."""
+
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -13,13 +16,13 @@ def rows(number: float) -> str:
 
 def signed(number: float) -> str:
     """A change of a number of rows, with a sign that is as wide as a digit."""
-    return f"+{number:,.0f}" if number > 0 else f"−{-number:,.0f}" if number < 0 else "0"
+    return f"+{number:,.0f}" if number > 0 else f"{MINUS}{-number:,.0f}" if number < 0 else "0"
 
 
 def share(part: float, whole: float) -> str:
     """A share in percent. What is not all is not called 100.0%, and what is not nothing not 0.0%."""
     if not whole:
-        return "–"
+        return DASH
     fraction = part / whole
     if 0 < fraction < 0.0005:
         return "<0.1%"
@@ -54,16 +57,16 @@ def duration(seconds: float) -> str:
 def rate(number: float, seconds: float) -> str:
     """How many a second, or a dash where no time was taken."""
     if not seconds or not number:
-        return "–"
+        return DASH
     each = number / seconds
     return f"{each:,.0f}" if each >= 9.95 else f"{each:.2g}"
 
 
 def score(value: float) -> str:
     """A score, to four figures and never in powers of ten where digits are short."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
     size = abs(value)
+    if size < 1e-300 or not math.isfinite(value):
+        return "0" if size < 1 else f"{value:g}"
     if size >= 1e15 or size < 1e-4:
         return f"{value:.3g}"
     digits = max(0, 3 - math.floor(math.log10(size)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from nemo_curator.report import figures
-from nemo_curator.report.account import FilterAccount, buckets, filters, number, threshold
+from nemo_curator.report.account import FilterAccount, buckets, extremes, filters, number, threshold
 from nemo_curator.report.charts import Bucket, bar, beside, histogram
 from nemo_curator.report.funnel import NAME_CHARS
 from nemo_curator.report.html import Html, cut, join, tag
@@ -61,10 +63,14 @@ def _figure(one: FilterAccount, ranges: list[Bucket], places: list[float], words
 def _table(one: FilterAccount, ranges: list[Bucket]) -> Html:
     """The numbers of a histogram: neighbouring buckets together, so that there are few."""
     size = -(-len(ranges) // _TABLE_ROWS)
+    are_whole = all(one[0].is_integer() for one in ranges) and all(end.is_integer() for end in extremes(one.scores))
     lines = []
     for start in range(0, len(ranges), size):
         group = ranges[start : start + size]
-        low, high = figures.score(group[0][0]), figures.score(group[-1][1])
+        end = group[-1][1]
+        if are_whole and start + size < len(ranges):
+            end = max(math.ceil(end) - 1, group[-1][0])  # the end of a range belongs to the next
+        low, high = figures.score(group[0][0]), figures.score(end)
         cells = [figures.rows(sum(each[place] for each in group)) for place in (2, 3)]
         lines.append(
             tag(

@@ -22,13 +22,13 @@ def funnel(run: Record) -> Html:
 
 
 def balance_line(part: Balance) -> Html:
-    """In = out + dropped + failed + joined − added, in numbers, and whether that is so."""
+    """In = out + dropped + failed + joined - added, in numbers, and whether that is so."""
     terms = [_term(part.rows_in, "in"), " = ", _term(part.rows_out, "out")]
     for kind in LOSSES:
         if kind == "dropped" or part.total(kind):
             terms += [" + ", _term(part.total(kind), _HOW[kind])]
     if part.total("added"):
-        terms += [" − ", _term(part.total("added"), "added")]
+        terms += [f" {figures.MINUS} ", _term(part.total("added"), "added")]
     wrong = part.wrong()
     if not wrong:
         verdict = tag("strong", "✓ Every row is accounted for.", class_="good")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 _VOID = {"br", "col", "hr", "img", "link", "meta"}
@@ -17,7 +18,7 @@ class Html(str):
     __slots__ = ()
 
 
-Child: TypeAlias = "str | int | None | list[Child] | tuple[Child, ...]"
+Child: TypeAlias = "str | int | Sequence[Child] | None"
 """What an element may hold: texts, elements, lists of both; None is nothing."""
 
 

@@ -100,7 +100,7 @@ def _render(record: Record, budget: Budget) -> str:
     name = cut(record.get("workflow") if is_workflow(record) else record.get("pipeline") or "run", 200)
     header = _header(name, record)
     sections = _workflow_sections(record, budget) if is_workflow(record) else _run_sections(record, "", budget)
-    return document(f"{name} – Curator", header, sections)
+    return document(f"{name} · Curator", header, sections)
 
 
 def _header(name: str, record: Record) -> Html:

@@ -16,8 +16,7 @@ LEDGER, WORKFLOW, RUNS = "ledger.json", "workflow.json", "runs"
 Record = dict[str, Any]
 """A run as `Run.to_dict` has it, or a workflow: then `runs` are its pipelines."""
 
-_NUMBERS = ("tasks_in", "rows_in", "rows_out", "rows_added", "rows_joined", "bytes_in", "bytes_out", "seconds", "calls")
-_NUMBERS += ("peak_memory",)
+_NUMBERS = ("rows_in", "rows_out", "rows_added", "rows_joined", "bytes_in", "bytes_out", "seconds", "peak_memory")
 
 
 def load_record(folder: str | os.PathLike) -> Record:

@@ -7,13 +7,19 @@ from nemo_curator.report.html import Html, cut, join, tag
 from nemo_curator.report.record import Record
 
 SETTING_CHARS = 400
-_FACTS = (("started", "Started"), ("executor", "Executor"), ("curator", "Curator"), ("python", "Python"))
-_FACTS += (("platform", "Platform"), ("cpus", "CPUs"))
+_FACTS = {
+    "started": "Started",
+    "executor": "Executor",
+    "curator": "Curator",
+    "python": "Python",
+    "platform": "Platform",
+    "cpus": "CPUs",
+}
 
 
 def facts(run: Record) -> Html:
     """The machine and the versions; what was not recorded is left out."""
-    pairs = [(title, str(run[key])) for key, title in _FACTS if run.get(key) is not None]
+    pairs = [(title, str(run[key])) for key, title in _FACTS.items() if run.get(key) is not None]
     if isinstance(run.get("memory_bytes"), int):
         pairs.append(("Memory", figures.nbytes(run["memory_bytes"])))
     partitions = run.get("partitions")

@@ -40,7 +40,10 @@ def samples(one: FilterAccount, thresholds: list[float], budget: Budget) -> Html
         taken = [each for each in sorted(there, key=lambda each: _distance(each, thresholds)) if budget.takes(each)]
         if there:
             columns.append(_column(kind, title, taken, len(there) - len(taken)))
-    return tag("div", columns, class_="pair") if columns else None
+    if not columns:
+        return None
+    pair = tag("div", columns, class_="pair")
+    return pair if one.samples.get("dropped") else tag("details", tag("summary", "Samples of what was kept"), pair)
 
 
 def sheet(kind: str, shown: list[Record]) -> Html:

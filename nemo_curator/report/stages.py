@@ -24,7 +24,7 @@ def cost_table(run: Record) -> Html:
         cells = [figures.duration(seconds), figures.rate(rows, seconds), figures.rate(read / 1e6, seconds)]
         if has_memory:
             peak = number(stage, "peak_memory")
-            cells.append(figures.nbytes(peak) if peak else "–")
+            cells.append(figures.nbytes(peak) if peak else figures.DASH)
         bars = [bar(("time", figures.percent(seconds, longest)))]
         if has_memory:
             bars.append(bar(("memory", figures.percent(number(stage, "peak_memory"), largest))))
