@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
 from nemo_curator.utils.storage import locate
 from nemo_curator.utils.whole_files import put
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEDGER, PARTITIONS = "ledger.json", "ledger.parquet"
 _COLUMNS = ("stage", "rows in", "rows out", "dropped", "failed", "seconds")
@@ -128,6 +131,17 @@ class Run:
             "failures": [asdict(failure) for failure in self.all_failures()],
             "settings": self.settings,
         }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The account as a frame: a row for what went into each stage, was dropped, failed, joined, and came out."""
+        from nemo_curator.report.frame import outcomes
+
+        return outcomes(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        from nemo_curator.report.notebook import record_html
+
+        return record_html(self.to_dict())
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the account to a folder or URL: the run as `ledger.json`, every partition as `ledger.parquet`."""

@@ -47,6 +47,11 @@ class Balance:
         return sum(gone(stage, kind) for stage in self.stages)
 
     @property
+    def unit(self) -> str:
+        """What is counted: rows, or sources such as files where no stage looks into them."""
+        return "row" if any(stage.get("has_rows", True) for stage in self.stages) else "source"
+
+    @property
     def most(self) -> int:
         """As many rows as there are anywhere, for the scale of bars."""
         return max(max(number(stage, "rows_in") + gone(stage, "added") for stage in self.stages), self.rows_out, 1)
@@ -168,7 +173,7 @@ def totals(run: Record) -> Totals:
     parts = balances(run)
     peaks = [stage["peak_memory"] for stage in run["stages"] if stage.get("peak_memory")]
     return Totals(
-        rows_in=number(run, "rows_in") or (parts[-1].rows_in if parts else 0),
+        rows_in=int(run["rows_in"] if run.get("rows_in") is not None else parts[-1].rows_in if parts else 0),
         rows_out=int(run["rows_out"] if run.get("rows_out") is not None else parts[-1].rows_out if parts else 0),
         seconds=float(run.get("seconds") or 0.0),
         bytes_in=next((number(stage, "bytes_in") for stage in run["stages"] if number(stage, "bytes_in")), 0),
@@ -210,11 +215,20 @@ def buckets(scores: Record) -> list[tuple[float, float, int, int]]:
     return sorted(found)
 
 
+def spans(scores: Record) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The least and the greatest score of what was kept, and of what was dropped; where there is none, any."""
+    return _span(scores, "kept"), _span(scores, "dropped")
+
+
 def extremes(scores: Record) -> tuple[float, float]:
     """The least and the greatest score."""
-    least = [value for key in ("kept_min", "dropped_min") if (value := _finite(scores.get(key))) is not None]
-    greatest = [value for key in ("kept_max", "dropped_max") if (value := _finite(scores.get(key))) is not None]
-    return min(least, default=-math.inf), max(greatest, default=math.inf)
+    found = [one for one in spans(scores) if math.isfinite(one[0])]
+    return min((one[0] for one in found), default=-math.inf), max((one[1] for one in found), default=math.inf)
+
+
+def _span(scores: Record, kind: str) -> tuple[float, float]:
+    least, greatest = _finite(scores.get(f"{kind}_min")), _finite(scores.get(f"{kind}_max"))
+    return (-math.inf, math.inf) if least is None or greatest is None else (least, greatest)
 
 
 def failures_by_error(run: Record) -> dict[str, tuple[int, list[Record]]]:

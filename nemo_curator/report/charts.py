@@ -15,6 +15,8 @@ _SKEWED = 0.03
 """Where the middle score is within this share of the range, the axis is logarithmic."""
 
 Bucket = tuple[float, float, int, int]
+Spans = tuple[tuple[float, float], tuple[float, float]]
+ANY = (-math.inf, math.inf)
 
 
 def bar(*parts: tuple[str, float]) -> Html:
@@ -58,9 +60,9 @@ class Axis:
         return math.log1p(max(value, 0.0) / self.unit) if self.unit else value
 
 
-def histogram(buckets: list[Bucket], thresholds: list[float]) -> Html:
+def histogram(buckets: list[Bucket], thresholds: list[float], spans: Spans = (ANY, ANY)) -> Html:
     """Stacked bars of what is kept and dropped, with a line at each threshold, and below it the axis."""
-    axis, bars = rebinned(buckets)
+    axis, bars = rebinned(buckets, spans)
     most = max((kept + dropped for kept, dropped in bars), default=0) or 1
     width = _WIDTH / len(bars)
     drawn = []
@@ -112,21 +114,31 @@ def stripes() -> Html:
     )
 
 
-def rebinned(buckets: list[Bucket]) -> tuple[Axis, list[tuple[float, float]]]:
-    """At most `MOST_BARS` bars of equal width. A bucket that lies in several is shared out by their parts of it."""
+def rebinned(buckets: list[Bucket], spans: Spans = (ANY, ANY)) -> tuple[Axis, list[tuple[float, float]]]:
+    """At most `MOST_BARS` bars of equal width. A bucket that lies in several is shared out by their parts of it.
+
+    `spans` are the least and the greatest score that were kept, and dropped: none of either is drawn beyond.
+    """
     axis = _axis(buckets)
     places = [(axis.at(low), axis.at(high)) for low, high, _, _ in buckets]
     steps = [after[0] - before[0] for before, after in pairwise(places) if after[0] - before[0] > 1e-9]
     number = min(MOST_BARS, max(round(1 / min(steps)), 1)) if steps else 1
     bars = [[0.0, 0.0] for _ in range(number)]
-    for (left, right), (_, _, kept, dropped) in zip(places, buckets):
-        first, last = min(int(left * number), number - 1), min(int(right * number), number - 1)
-        for place in range(first, last + 1):
-            overlap = min(right, (place + 1) / number) - max(left, place / number)
-            part = overlap / (right - left) if right - left > 1e-9 and first != last else float(place == first)
-            bars[place][0] += kept * part
-            bars[place][1] += dropped * part
+    for low, high, *rows in buckets:
+        for side, (least, greatest) in enumerate(spans):
+            left, right = axis.at(max(low, least)), axis.at(min(high, greatest))
+            for place, part in _shared(min(left, right), right, number) if rows[side] else ():
+                bars[place][side] += rows[side] * part
     return axis, [(kept, dropped) for kept, dropped in bars]
+
+
+def _shared(left: float, right: float, number: int) -> list[tuple[int, float]]:
+    """Which of so many bars lie between two places, and how much of it each has."""
+    first, last = (min(int(place * number + 1e-9), number - 1) for place in (left, right))
+    if first >= last or right - left < 1e-9:
+        return [(first, 1.0)]
+    edges = [max(left, first / number), *(place / number for place in range(first + 1, last + 1)), right]
+    return [(first + at, (after - before) / (right - left)) for at, (before, after) in enumerate(pairwise(edges))]
 
 
 def _axis(buckets: list[Bucket]) -> Axis:

@@ -64,7 +64,7 @@ def _table(caption: str, title: str, counts: Record, words: dict[str, str]) -> H
         if isinstance(number, int)
     ]
     head = tag("tr", tag("th", title, scope="col"), tag("th", "Number", scope="col", class_="n"))
-    return tag("figure", tag("table", tag("caption", caption), tag("thead", head), tag("tbody", lines)))
+    return tag("figure", tag("table", tag("caption", caption), tag("thead", head), tag("tbody", lines)), class_="card")
 
 
 def _largest(clusters: Record, budget: Budget) -> Html | None:
@@ -88,7 +88,7 @@ def _largest(clusters: Record, budget: Budget) -> Html | None:
     titles = (("Group", None), ("Rows", "n"), ("Least similarity to what stays", "n"))
     head = tag("tr", *(tag("th", text, scope="col", class_=kind) for text, kind in titles))
     table = tag("table", tag("caption", "The largest groups"), tag("thead", head), tag("tbody", lines))
-    return join(tag("figure", table), [_members(one, budget) for one in groups if one.get("members")])
+    return join(tag("figure", table, class_="card"), [_members(one, budget) for one in groups if one.get("members")])
 
 
 def _members(group: Record, budget: Budget) -> Html:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nemo_curator.report import figures
-from nemo_curator.report.account import FilterAccount, buckets, extremes, filters, number, threshold
+from nemo_curator.report.account import FilterAccount, buckets, extremes, filters, number, spans, threshold
 from nemo_curator.report.charts import Bucket, bar, beside, histogram
 from nemo_curator.report.funnel import NAME_CHARS
 from nemo_curator.report.html import Html, cut, join, tag
@@ -17,8 +17,8 @@ _TABLE_ROWS = 20
 
 
 def filter_sections(run: Record, prefix: str, budget: Budget) -> Html | None:
-    """A section for each filter of a run; of very many the first ones."""
-    found = filters(run)
+    """A section for each filter of which more was recorded than how much it dropped; of very many the first ones."""
+    found = [one for one in filters(run) if one.scores or any(one.samples.values())]
     if not found:
         return None
     each = Budget(budget.chars // len(found))
@@ -57,7 +57,7 @@ def _figure(one: FilterAccount, ranges: list[Bucket], places: list[float], words
     more = f" {figures.plural(unscored, 'row')} had no score." if unscored else ""
     key = tag("span", tag("i", class_="key kept"), "kept "), tag("span", tag("i", class_="key gone"), "dropped")
     caption = tag("figcaption", tag("b", f"Scores of {cut(one.name, NAME_CHARS)}. "), words, more, " ", *key)
-    return tag("figure", caption, histogram(ranges, places), _table(one, ranges), class_="scores")
+    return tag("figure", caption, histogram(ranges, places, spans(one.scores)), _table(one, ranges), class_="scores")
 
 
 def _table(one: FilterAccount, ranges: list[Bucket]) -> Html:

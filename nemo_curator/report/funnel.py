@@ -31,10 +31,10 @@ def balance_line(part: Balance) -> Html:
         terms += [f" {figures.MINUS} ", _term(part.total("added"), "added")]
     wrong = part.wrong()
     if not wrong:
-        verdict = tag("strong", "✓ Every row is accounted for.", class_="good")
+        verdict = tag("strong", f"✓ Every {part.unit} is accounted for.", class_="good")
     else:
         places = "; ".join(
-            f"{cut(name, NAME_CHARS)}: {figures.plural(abs(rows), 'row')} {'missing' if rows > 0 else 'too many'}"
+            f"{cut(name, NAME_CHARS)}: {figures.plural(abs(rows), part.unit)} {'missing' if rows > 0 else 'too many'}"
             for name, rows in wrong
         )
         verdict = tag("strong", f"✗ It does not add up. {places}", class_="bad")
@@ -55,7 +55,13 @@ def rows_of_stage(stage: Record, most: int) -> list[Html]:
 
 def _part(part: Balance, parts: int) -> Html:
     first, last = (cut(stage["stage"], NAME_CHARS) for stage in (part.stages[0], part.stages[-1]))
-    caption = f"From {first} to {last}" if parts > 1 and first != last else first if parts > 1 else "Rows by stage"
+    caption = (
+        f"From {first} to {last}"
+        if parts > 1 and first != last
+        else first
+        if parts > 1
+        else f"{part.unit.capitalize()}s by stage"
+    )
     head = tag(
         "tr",
         tag("th", "Stage and filter", scope="col"),
@@ -67,7 +73,7 @@ def _part(part: Balance, parts: int) -> Html:
         body += rows_of_stage(stage, most)
     body.append(_line("Output", None, part.rows_out, most))
     table = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body), class_="steps")
-    return tag("figure", table, tag("figcaption", balance_line(part)))
+    return tag("figure", table, tag("figcaption", balance_line(part)), class_="card")
 
 
 def _line(name: str, step: Step | None, left: int, most: int, *, is_part: bool = False) -> Html:

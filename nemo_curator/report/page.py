@@ -118,12 +118,13 @@ def _header(name: str, record: Record) -> Html:
 
 
 def _run_sections(run: Record, prefix: str, budget: Budget) -> list[Section]:
+    again = settings(run) if prefix else join(facts(run), settings(run))
     parts: list[tuple[str, str, Html | None]] = [
         ("funnel", "From input to output", funnel(run)),
         ("failures", "Failures", failure_list(run)),
         ("filters", "Filters", filter_sections(run, prefix, budget)),
         ("cost", "Time and memory", cost_table(run)),
-        ("again", "To run it again", join(facts(run), settings(run))),
+        ("again", "Settings" if prefix else "To run it again", again),
     ]
     return [(f"{prefix}{name}", title, content) for name, title, content in parts if content]
 
@@ -133,10 +134,11 @@ def _workflow_sections(record: Record, budget: Budget) -> list[Section]:
     sections = [("clusters", "Duplicates", cluster_section(clusters, budget))] if clusters is not None else []
     for place, (name, run) in enumerate(record["runs"].items(), start=1):
         prefix = f"run-{place}-"
-        numbers = tiles(key_numbers(run))
+        numbers = tiles(key_numbers(run)) if totals(run).rows_in else None
         parts = [_section(*part, level=3) for part in _run_sections(run, prefix, budget)]
         sections.append((f"run-{place}", f"{place}. {cut(name, 120)}", join(numbers, parts)))
-    return sections
+    first = list(record["runs"].values())[:1]
+    return [*sections, *(("again", "To run it again", facts(run)) for run in first)]
 
 
 def _workflow_numbers(record: Record) -> list[tuple[str, str]]:
@@ -152,7 +154,7 @@ def _workflow_numbers(record: Record) -> list[tuple[str, str]]:
             ("Kept", figures.share(removal.rows_out, removal.rows_in)),
         ]
     if (clusters := clusters_of(record)) is not None:
-        numbers.append(("Groups of duplicates", figures.rows(clusters.get("clusters") or 0)))
+        numbers.append(("Duplicate groups", figures.rows(clusters.get("clusters") or 0)))
         numbers.append(("Copies found", figures.rows(clusters.get("removed") or 0)))
     numbers += [("Time", figures.duration(sum(every("seconds")))), ("Pipelines", str(len(runs)))]
     peak = max((peak for peak in every("peak_memory") if peak), default=None)

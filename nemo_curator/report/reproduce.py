@@ -29,9 +29,8 @@ def facts(run: Record) -> Html:
     packages = run.get("packages")
     if isinstance(packages, dict) and packages:
         pairs.append(("Packages", ", ".join(f"{name} {version}" for name, version in packages.items())))
-    listed = tag(
-        "dl", [tag("div", tag("dt", title), tag("dd", cut(text, 2000))) for title, text in pairs], class_="facts"
-    )
+    lines = [tag("div", tag("dt", title), tag("dd", cut(text, 2000)), class_=title.lower()) for title, text in pairs]
+    listed = tag("dl", lines, class_="facts")
     command = run.get("command")
     return join(tag("pre", cut(command, 4000), class_="command") if command else None, listed)
 

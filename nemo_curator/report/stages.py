@@ -38,6 +38,7 @@ def cost_table(run: Record) -> Html:
         "figure",
         tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Time and memory"),
         _key(has_memory),
+        class_="card",
     )
 
 
