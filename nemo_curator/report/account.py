@@ -231,6 +231,26 @@ def _span(scores: Record, kind: str) -> tuple[float, float]:
     return (-math.inf, math.inf) if least is None or greatest is None else (least, greatest)
 
 
+def objects_in(text: str) -> tuple[list[tuple[str, tuple[str, Record]]], str]:
+    """The filters in a setting, by their names with class and settings, and what is left of the text without them."""
+    found = []
+
+    def take(match: re.Match[str]) -> str:
+        try:
+            values = ast.literal_eval(match[2])
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return match[0]  # holds an object itself
+        name = values.pop("name", None) if isinstance(values, dict) else None
+        if not isinstance(name, str):
+            return match[0]
+        values.pop("requires", None)
+        found.append((name, (match[1].rpartition(".")[2], values)))
+        return ""
+
+    rest = _OBJECT.sub(take, text)
+    return found, rest
+
+
 def failures_by_error(run: Record) -> dict[str, tuple[int, list[Record]]]:
     """How many rows failed with each error, and samples of them; lost partitions count as their samples."""
     found: dict[str, tuple[int, list[Record]]] = {}
@@ -271,11 +291,4 @@ def _objects(run: Record) -> Iterator[tuple[str, tuple[str, Record]]]:
     """Filters by their names, found in the settings of stages."""
     for settings in run.get("settings") or []:
         for text in settings.values() if isinstance(settings, dict) else ():
-            for found in _OBJECT.finditer(str(text)):
-                try:
-                    values = ast.literal_eval(found[2])
-                except (ValueError, SyntaxError, MemoryError, RecursionError):
-                    continue  # holds an object itself
-                if isinstance(values, dict) and isinstance(name := values.pop("name", None), str):
-                    values.pop("requires", None)
-                    yield name, (found[1].rpartition(".")[2], values)
+            yield from objects_in(str(text))[0]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nemo_curator.report import figures
-from nemo_curator.report.account import failures_by_error, filters, number, totals
+from nemo_curator.report.account import FilterAccount, failures_by_error, filters, number, objects_in, totals
 from nemo_curator.report.record import Record, runs_of
 
 ENVIRONMENT = ("curator", "python", "executor", "platform", "cpus", "memory_bytes", "command")
@@ -79,14 +79,17 @@ def plain(found: dict[str, list[Difference]]) -> dict[str, list[dict[str, Any]]]
 
 
 def _of_runs(before: Record, now: Record) -> dict[str, list[Difference]]:
+    old, new = _by_filter(before, now)
+    rows = [{name: one.dropped for name, one in found.items()} for found in (old, new)]
+    shares = [{name: one.dropped / max(one.rows_in, 1) for name, one in found.items()} for found in (old, new)]
     parts = {
         "Rows, time and memory": _key_numbers(before, now),
-        "Dropped by filter": _matched(_dropped(before), _dropped(now), "rows"),
-        "Share of its input dropped": _matched(_shares(before), _shares(now), "share"),
+        "Dropped by filter": _matched(rows[0], rows[1], "rows"),
+        "Share of its input dropped": _matched(shares[0], shares[1], "share"),
         "Failed by error": _matched(_failed(before), _failed(now), "rows"),
         "Time by stage": _matched(_seconds(before), _seconds(now), "seconds"),
         "Peak memory by stage": _matched(_memory(before), _memory(now), "bytes"),
-        "Settings that differ": _differing(_settings(before), _settings(now)),
+        "Settings that differ": _settings(before, now),
         "Environment that differs": _differing(_environment(before), _environment(now)),
     }
     return {title: differences for title, differences in parts.items() if differences}
@@ -117,13 +120,14 @@ def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
     return [one for one in _matched(before, now, "text") if one.before != one.now]
 
 
-def _dropped(run: Record) -> dict[str, int]:
-    return _named([(_filter_name(one.stage, one.name), one.dropped) for one in filters(run)])
-
-
-def _shares(run: Record) -> dict[str, float]:
-    pairs = [(one, one.dropped / one.rows_in if one.rows_in else 0.0) for one in filters(run)]
-    return _named([(_filter_name(one.stage, one.name), share) for one, share in pairs])
+def _by_filter(before: Record, now: Record) -> list[dict[str, FilterAccount]]:
+    """The filters of both runs, by their names; those that come twice in a run by their stages, too."""
+    both = [filters(before), filters(now)]
+    twice = {name for found in both for name, times in Counter(one.name for one in found).items() if times > 1}
+    return [
+        _named([(f"{one.stage}: {one.name}" if one.name in twice else one.name, one) for one in found])
+        for found in both
+    ]
 
 
 def _failed(run: Record) -> dict[str, int]:
@@ -139,10 +143,32 @@ def _memory(run: Record) -> dict[str, int]:
     return _named([pair for pair in peaks if pair[1]])
 
 
-def _settings(run: Record) -> dict[str, str]:
-    stages = [one for one in run.get("settings") or [] if isinstance(one, dict)]
-    named = _named([(str(one.get("name", "stage")), one) for one in stages])
-    return {f"{name}: {key}": str(value) for name, one in named.items() for key, value in one.items() if key != "name"}
+def _settings(before: Record, now: Record) -> list[Difference]:
+    """Settings of stages, and of the filters in them by the names of the filters; of stages in one run the class."""
+    both = [_named([(str(one.get("name")), one) for one in _stages(run)]) for run in (before, now)]
+    found: list[dict[str, str]] = []
+    for stages in both:
+        values = {f"{name}: class": str(one.get("class")) for name, one in stages.items()}
+        for name, one in stages.items():
+            if all(name in other for other in both):
+                values |= _of_stage(name, one)
+        found.append(values)
+    return _differing(found[0], found[1])
+
+
+def _of_stage(name: str, settings: Record) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for key, value in settings.items():
+        objects, rest = objects_in(str(value))
+        for of, (class_name, its) in objects:
+            values |= {f"{of}: {each}": str(setting) for each, setting in {"class": class_name, **its}.items()}
+        if key not in ("name", "class") and (not objects or rest.strip("[], ")):
+            values[f"{name}: {key}"] = rest if objects else str(value)
+    return values
+
+
+def _stages(run: Record) -> list[Record]:
+    return [one for one in run.get("settings") or [] if isinstance(one, dict)]
 
 
 def _environment(run: Record) -> dict[str, str]:
@@ -151,10 +177,6 @@ def _environment(run: Record) -> dict[str, str]:
     return {key: str(run[key]) for key in ENVIRONMENT if run.get(key) is not None} | {
         name: str(version) for name, version in versions.items()
     }
-
-
-def _filter_name(stage: str, name: str) -> str:
-    return name if stage == name else f"{stage}: {name}"
 
 
 def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,4 +193,4 @@ def _in_percent(before: float, now: float) -> str:
     if not before:
         return ""
     more = now / before - 1
-    return f" ({'+' if more > 0 else figures.MINUS if more < 0 else ''}{abs(more):.1%})"
+    return f" ({'+' if more > 0 else figures.MINUS if more < 0 else ''}{abs(more):,.1%})"

@@ -55,7 +55,7 @@ def _table(title: str, differences: list[Difference]) -> Html:
         )
         for one in differences
     ]
-    table = tag("table", tag("caption", title), tag("thead", head), tag("tbody", lines))
+    table = tag("table", tag("caption", title, class_="unseen"), tag("thead", head), tag("tbody", lines))
     key = tag("figcaption", tag("i", class_="key old"), "before", tag("i", class_="key kept"), "now") if most else None
     return tag("figure", table, key, class_="card")
 
