@@ -21,7 +21,7 @@ def filter_sections(run: Record, prefix: str, budget: Budget) -> Html | None:
     found = [one for one in filters(run) if one.scores or any(one.samples.values())]
     if not found:
         return None
-    each = Budget(budget.chars // len(found))
+    each = Budget(budget.chars // min(len(found), MOST_FILTERS))
     made = []
     for place, one in enumerate(found[:MOST_FILTERS], start=1):
         its = Budget(each.chars)

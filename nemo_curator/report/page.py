@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import resources
-from typing import Any
 
 from nemo_curator.report import figures
-from nemo_curator.report.account import Totals, balances, totals
+from nemo_curator.report.account import balances, totals
 from nemo_curator.report.charts import stripes
 from nemo_curator.report.clusters import cluster_section, clusters_of
 from nemo_curator.report.failures import failure_list
@@ -134,7 +132,8 @@ def _workflow_sections(record: Record, budget: Budget) -> list[Section]:
     sections = [("clusters", "Duplicates", cluster_section(clusters, budget))] if clusters is not None else []
     for place, (name, run) in enumerate(record["runs"].items(), start=1):
         prefix = f"run-{place}-"
-        numbers = tiles(key_numbers(run)) if totals(run).rows_in else None
+        shown = [pair for pair in key_numbers(run) if pair[0] != "Kept"]  # what a step leaves may be what is removed
+        numbers = tiles(shown) if totals(run).rows_in else None
         parts = [_section(*part, level=3) for part in _run_sections(run, prefix, budget)]
         sections.append((f"run-{place}", f"{place}. {cut(name, 120)}", join(numbers, parts)))
     first = list(record["runs"].values())[:1]
@@ -144,20 +143,13 @@ def _workflow_sections(record: Record, budget: Budget) -> list[Section]:
 def _workflow_numbers(record: Record) -> list[tuple[str, str]]:
     """Of a workflow that removed rows those of the removal; else what can be summed up."""
     runs: dict[str, Record] = record["runs"]
-    every: Callable[[str], list[Any]] = lambda key: [getattr(totals(run), key) for run in runs.values()]  # noqa: E731
-    numbers = []
-    if "removal" in runs:
-        removal: Totals = totals(runs["removal"])
-        numbers += [
-            ("Rows in", figures.rows(removal.rows_in)),
-            ("Rows out", figures.rows(removal.rows_out)),
-            ("Kept", figures.share(removal.rows_out, removal.rows_in)),
-        ]
+    every = [totals(run) for run in runs.values()]
+    numbers = key_numbers(runs["removal"])[:3] if "removal" in runs else []
     if (clusters := clusters_of(record)) is not None:
         numbers.append(("Duplicate groups", figures.rows(clusters.get("clusters") or 0)))
         numbers.append(("Copies found", figures.rows(clusters.get("removed") or 0)))
-    numbers += [("Time", figures.duration(sum(every("seconds")))), ("Pipelines", str(len(runs)))]
-    peak = max((peak for peak in every("peak_memory") if peak), default=None)
+    numbers += [("Time", figures.duration(sum(one.seconds for one in every))), ("Pipelines", str(len(runs)))]
+    peak = max((one.peak_memory for one in every if one.peak_memory), default=None)
     return [*numbers, ("Peak memory", figures.nbytes(peak))] if peak else numbers
 
 

@@ -41,9 +41,9 @@ def settings(run: Record) -> Html | None:
     made = [_stage(one) for one in stages]
     if not made:
         return None
-    return join(
-        tag("p", f"Settings longer than {SETTING_CHARS} characters are whole in the record.", class_="note"), made
-    )
+    is_cut = any(len(str(value)) > SETTING_CHARS for one in stages for value in one.values())
+    note = f"Settings longer than {SETTING_CHARS} characters are whole in the record." if is_cut else None
+    return join(tag("p", note, class_="note") if note else None, made)
 
 
 def _stage(stage: Record) -> Html:
