@@ -12,6 +12,9 @@ from typing import Any
 from nemo_curator.report import figures
 from nemo_curator.report.record import Record
 
+Mark = tuple[float, float]
+"""A threshold: the last score on the side that it is named after, and where it is drawn."""
+
 LOSSES = ("dropped", "failed", "joined")
 _OBJECT = re.compile(r"([\w.]+)(?:#\w+)?\((\{(?:[^{}]|\{[^{}]*\})*\})\)")
 """An object with its settings, as they are written in the record."""
@@ -181,24 +184,26 @@ def totals(run: Record) -> Totals:
     )
 
 
-def threshold(scores: Record) -> tuple[list[float], str]:
+def threshold(scores: Record) -> tuple[list[Mark], str]:
     """Where scores that are kept and scores that are dropped meet, and how to say that."""
-    values = [_finite(scores.get(key)) for key in ("kept_min", "kept_max", "dropped_min", "dropped_max")]
-    kept_min, kept_max, dropped_min, dropped_max = values
-    if kept_min is None or kept_max is None:
-        return [], "Nothing with a score was kept." if dropped_min is not None else ""
-    if dropped_min is None or dropped_max is None:
+    (kept_min, kept_max), (dropped_min, dropped_max) = spans(scores)
+    if not math.isfinite(kept_min):
+        return [], "Nothing with a score was kept." if math.isfinite(dropped_min) else ""
+    if not math.isfinite(dropped_min):
         return [], "Nothing with a score was dropped."
     low, high = figures.score(kept_min), figures.score(kept_max)
     if dropped_max < kept_min:
-        return [kept_min], f"Kept from {low}; the highest score dropped is {figures.score(dropped_max)}."
+        return [(kept_min, kept_min)], f"Kept from {low}; the highest score dropped is {figures.score(dropped_max)}."
     if kept_max < dropped_min:
-        return [kept_max], f"Kept up to {high}; the lowest score dropped is {figures.score(dropped_min)}."
+        return [
+            (kept_max, dropped_min)
+        ], f"Kept up to {high}; the lowest score dropped is {figures.score(dropped_min)}."
     if not _any_within(scores, "dropped", kept_min, kept_max):
-        return [kept_min, kept_max], f"Kept from {low} to {high}."
+        return [(kept_min, kept_min), (kept_max, _next(scores, "dropped", kept_max))], f"Kept from {low} to {high}."
     if not _any_within(scores, "kept", dropped_min, dropped_max):
         low, high = figures.score(dropped_min), figures.score(dropped_max)
-        return [dropped_min, dropped_max], f"Dropped from {low} to {high}."
+        marks = [(dropped_min, dropped_min), (dropped_max, _next(scores, "kept", dropped_max))]
+        return marks, f"Dropped from {low} to {high}."
     return [], "Scores of what is kept and of what is dropped overlap: the score alone does not decide."
 
 
@@ -240,7 +245,7 @@ def objects_in(text: str) -> tuple[list[tuple[str, tuple[str, Record]]], str]:
             values = ast.literal_eval(match[2])
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return match[0]  # holds an object itself
-        name = values.pop("name", None) if isinstance(values, dict) else None
+        name = values.pop("name", None) or values.pop("_name", None) if isinstance(values, dict) else None
         if not isinstance(name, str):
             return match[0]
         values.pop("requires", None)
@@ -267,6 +272,12 @@ def _any_within(scores: Record, kind: str, low: float, high: float) -> bool:
     """Whether scores of a kind were found strictly between two others; a range on the edge does not count."""
     place = 2 if kind == "kept" else 3
     return any(one[place] and low < one[0] and one[1] < high for one in buckets(scores))
+
+
+def _next(scores: Record, kind: str, value: float) -> float:
+    """The first range above a score in which there are scores of a kind: a boundary is drawn where it begins."""
+    place = 2 if kind == "kept" else 3
+    return next((one[0] for one in buckets(scores) if one[place] and one[0] > value), value)
 
 
 def _finite(value: Any) -> float | None:

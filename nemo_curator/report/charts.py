@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nemo_curator.report import figures
+from nemo_curator.report.account import Mark
 from nemo_curator.report.html import Html, join, tag
 
 MOST_BARS = 60
@@ -60,7 +61,7 @@ class Axis:
         return math.log1p(max(value, 0.0) / self.unit) if self.unit else value
 
 
-def histogram(buckets: list[Bucket], thresholds: list[float], spans: Spans = (ANY, ANY)) -> Html:
+def histogram(buckets: list[Bucket], thresholds: list[Mark], spans: Spans = (ANY, ANY)) -> Html:
     """Stacked bars of what is kept and dropped, with a line at each threshold, and below it the axis."""
     axis, bars = rebinned(buckets, spans)
     most = max((kept + dropped for kept, dropped in bars), default=0) or 1
@@ -75,7 +76,7 @@ def histogram(buckets: list[Bucket], thresholds: list[float], spans: Spans = (AN
             if height:
                 y = f"{_HEIGHT - top:.1f}"
                 drawn.append(tag("rect", class_=kind, x=left, y=y, width=wide, height=f"{height:.1f}"))
-    lines = [_line(axis, value) for value in thresholds]
+    lines = [_line(value, axis.at(place)) for value, place in thresholds]
     plot = tag(
         "svg",
         drawn,
@@ -84,10 +85,11 @@ def histogram(buckets: list[Bucket], thresholds: list[float], spans: Spans = (AN
         aria_hidden="true",
         focusable="false",
     )
+    middle = 0.5 if len(bars) == axis.high - axis.low else 0.0  # a bar for each whole number has its number below it
     ticks = [
-        tag("span", figures.score(tick), style=f"left:{100 * axis.at(tick):.1f}%")
+        tag("span", figures.score(tick), style=f"left:{100 * axis.at(tick + middle):.1f}%")
         for tick in axis.ticks()
-        if axis.low <= tick <= axis.high or axis.unit
+        if not middle or (tick < axis.high and tick.is_integer())
     ]
     note = f"Highest bar: {figures.plural(most, 'row')}.{' Logarithmic axis.' if axis.unit else ''}"
     return join(
@@ -161,7 +163,6 @@ def _quantile(buckets: list[Bucket], part: float) -> float:
     return 0.0
 
 
-def _line(axis: Axis, value: float) -> Html:
-    place = 100 * axis.at(value)
-    side = "left" if place <= 60 else "right"
-    return tag("span", tag("b", figures.score(value)), class_=f"line {side}", style=f"left:{place:.2f}%")
+def _line(value: float, place: float) -> Html:
+    side = "left" if place <= 0.6 else "right"
+    return tag("span", tag("b", figures.score(value)), class_=f"line {side}", style=f"left:{100 * place:.2f}%")

@@ -28,12 +28,9 @@ def failure_list(run: Record) -> Html | None:
 
 
 def _error(error: str, rows: int, samples: list[Record]) -> Html:
-    lost = "" if rows else " (source partitions that were lost)"
-    title = tag(
-        "summary",
-        tag("b", cut(error, 100)),
-        f": {figures.plural(rows or len(samples), 'row' if rows else 'partition')}{lost}",
-    )
+    counted = figures.plural(rows, "row") if rows else f"{figures.plural(len(samples), 'source partition')} lost"
+    of = f", {MOST_SAMPLES} of them shown" if len(samples) > MOST_SAMPLES else ""
+    title = tag("summary", tag("b", cut(error, 100)), f": {counted}{of}")
     items = [tag("li", _sample(each)) for each in samples[:MOST_SAMPLES]]
     return tag("details", title, tag("ul", items, class_="texts") if items else None, class_="card", open=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nemo_curator.report import figures
-from nemo_curator.report.account import FilterAccount, buckets, extremes, filters, number, spans, threshold
+from nemo_curator.report.account import FilterAccount, Mark, buckets, extremes, filters, number, spans, threshold
 from nemo_curator.report.charts import Bucket, bar, beside, histogram
 from nemo_curator.report.funnel import NAME_CHARS
 from nemo_curator.report.html import Html, cut, join, tag
@@ -52,7 +52,7 @@ def _section(one: FilterAccount, name: str, budget: Budget) -> Html:
     return tag("section", parts, class_="filter card", aria_labelledby=name)
 
 
-def _figure(one: FilterAccount, ranges: list[Bucket], places: list[float], words: str) -> Html:
+def _figure(one: FilterAccount, ranges: list[Bucket], places: list[Mark], words: str) -> Html:
     unscored = number(one.scores, "no_score")
     more = f" {figures.plural(unscored, 'row')} had no score." if unscored else ""
     key = tag("span", tag("i", class_="key kept"), "kept "), tag("span", tag("i", class_="key gone"), "dropped")

@@ -15,7 +15,8 @@ _HOW = {"dropped": "dropped", "failed": "failed", "joined": "joined to others", 
 def funnel(run: Record) -> Html:
     """Tables with a bar in each line, one for each balance, and below each how it adds up."""
     listing = [tag("p", _listed(stage), class_="note") for stage in run["stages"] if is_listing(stage)]
-    parts = balances(run)
+    parts = [part for part in balances(run) if not _is_plain(part)]
+    listing += [tag("p", _passed(part), class_="note") for part in balances(run) if _is_plain(part)]
     if not parts:
         return join(listing, tag("p", "No stage has seen rows."))
     return join(listing, [_part(part, len(parts)) for part in parts])
@@ -92,6 +93,16 @@ def _line(name: str, step: Step | None, left: int, most: int, *, is_part: bool =
         *(tag("td", text, class_="n") for text in (change, share, figures.rows(left))),
         class_="part" if is_part else None,
     )
+
+
+def _is_plain(part: Balance) -> bool:
+    """Whether stages that see no rows passed all of their sources on: of these one line is enough."""
+    return part.unit == "source" and not any(part.total(kind) for kind in (*LOSSES, "added")) and not part.wrong()
+
+
+def _passed(part: Balance) -> str:
+    names = ", ".join(cut(stage["stage"], NAME_CHARS) for stage in part.stages)
+    return f"{names}: {figures.plural(part.rows_in, 'source')} in and out."
 
 
 def _term(rows: int, what: str) -> Html:

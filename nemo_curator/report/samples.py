@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_curator.report import figures
-from nemo_curator.report.account import FilterAccount
+from nemo_curator.report.account import FilterAccount, Mark
 from nemo_curator.report.html import Html, cut, join, tag
 from nemo_curator.report.record import Record
 
@@ -32,7 +32,7 @@ class Budget:
         return True
 
 
-def samples(one: FilterAccount, thresholds: list[float], budget: Budget) -> Html | None:
+def samples(one: FilterAccount, thresholds: list[Mark], budget: Budget) -> Html | None:
     """Dropped and kept rows of a filter side by side, those next to the threshold first."""
     columns = []
     for kind, title in (("dropped", "Dropped"), ("kept", "Kept")):
@@ -99,11 +99,11 @@ def _picture(sample: Record, kind: str) -> Html:
     return tag("figure", picture, tag("figcaption", caption) if caption else None)
 
 
-def _distance(sample: Record, thresholds: list[float]) -> float:
+def _distance(sample: Record, thresholds: list[Mark]) -> float:
     score = sample.get("score")
     if not thresholds or not isinstance(score, int | float) or isinstance(score, bool):
         return 0.0
-    return min(abs(score - one) for one in thresholds)
+    return min(abs(score - value) for value, _ in thresholds)
 
 
 def _has(sample: Record, key: str) -> bool:
