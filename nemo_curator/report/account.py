@@ -176,8 +176,8 @@ def totals(run: Record) -> Totals:
     parts = balances(run)
     peaks = [stage["peak_memory"] for stage in run["stages"] if stage.get("peak_memory")]
     return Totals(
-        rows_in=int(run["rows_in"] if run.get("rows_in") is not None else parts[-1].rows_in if parts else 0),
-        rows_out=int(run["rows_out"] if run.get("rows_out") is not None else parts[-1].rows_out if parts else 0),
+        rows_in=int(run["rows_in"] or 0) if "rows_in" in run else parts[-1].rows_in if parts else 0,
+        rows_out=int(run["rows_out"] or 0) if "rows_out" in run else parts[-1].rows_out if parts else 0,
         seconds=float(run.get("seconds") or 0.0),
         bytes_in=next((number(stage, "bytes_in") for stage in run["stages"] if number(stage, "bytes_in")), 0),
         peak_memory=max(peaks, default=None),
