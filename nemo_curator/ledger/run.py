@@ -69,6 +69,17 @@ class Run:
                 total[by] = total.get(by, 0) + rows
         return total
 
+    def to_pandas(self) -> pd.DataFrame:
+        """The account as a frame: a row for what went into each stage, was dropped, failed, joined, and came out."""
+        from nemo_curator.report.frame import outcomes
+
+        return outcomes(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        from nemo_curator.report.notebook import record_html
+
+        return record_html(self.to_dict())
+
     def add(self, partition: str, counts: dict[int, StageCount], tasks: int, lost: Failure | None = None) -> None:
         """Take the account of a partition, and note where it does not balance."""
         for place, count in counts.items():
@@ -131,17 +142,6 @@ class Run:
             "failures": [asdict(failure) for failure in self.all_failures()],
             "settings": self.settings,
         }
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The account as a frame: a row for what went into each stage, was dropped, failed, joined, and came out."""
-        from nemo_curator.report.frame import outcomes
-
-        return outcomes(self.to_dict())
-
-    def _repr_html_(self) -> str:
-        from nemo_curator.report.notebook import record_html
-
-        return record_html(self.to_dict())
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the account to a folder or URL: the run as `ledger.json`, every partition as `ledger.parquet`."""
