@@ -47,8 +47,8 @@ def _sizes(clusters: Record) -> Html | None:
     """How many groups there are of what size; `sizes` is ranges and counts, or counts by size."""
     sizes = clusters.get("sizes")
     if isinstance(sizes, list):
-        pairs = [one for one in sizes if isinstance(one, list) and len(one) == 3]
-        sizes = {(str(low) if low == high else f"{low} to {high}"): count for low, high, count in pairs}
+        pairs = [one for one in sizes if isinstance(one, list | tuple) and len(one) == 3]
+        sizes = {(f"{low:,}" if low == high else f"{low:,} to {high:,}"): count for low, high, count in pairs}
     return _table("Groups by size", "Rows in the group", sizes, {}) if isinstance(sizes, dict) and sizes else None
 
 
@@ -99,8 +99,10 @@ def _members(group: Record, budget: Budget) -> Html:
     shown: list[Any] = [sheet("member", pictures)] if pictures else []
     if texts:
         shown.append(tag("ul", [tag("li", excerpt(one)) for one in texts], class_="texts"))
-    of = f", {len(taken)} of them" if len(taken) < _int(group, "size") else ""
-    title = f"Group {cut(group.get('cluster_id'), 60)}: {figures.plural(_int(group, 'size'), 'row')}{of}"
+    of = f", {len(taken)} of them shown" if len(taken) < _int(group, "size") else ""
+    title = (
+        f"Group {cut(group.get('cluster_id'), 60)}: {figures.plural(_int(group, 'size'), 'row')}{of}; the first stays"
+    )
     return tag("details", tag("summary", title), shown, class_="card")
 
 

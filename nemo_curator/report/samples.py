@@ -63,7 +63,8 @@ def excerpt(sample: Record) -> Html:
     """A row as text, with what is known of where it is from."""
     text = sample.get("text")
     body = tag("pre", cut(text, TEXT_CHARS), dir="auto") if text is not None else None
-    facts = [f"{name} {_fact(sample[key])}" for key, name in (("score", "score"), ("id", "id")) if _has(sample, key)]
+    named = ("score", "id", "similarity")
+    facts = [f"{name} {_fact(sample[name])}" for name in named if _has(sample, name)]
     if _has(sample, "source"):
         facts.append(cut(sample["source"], 200))
     return join(body, tag("p", " · ".join(facts), class_="from") if facts else None)
