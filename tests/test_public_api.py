@@ -33,6 +33,7 @@ nemo_curator.models.nsfw NSFWModel NSFWScorer Normalization
 nemo_curator.pipeline Pipeline
 nemo_curator.pipeline.pipeline Pipeline
 nemo_curator.pipeline.workflow WorkflowBase WorkflowRunResult
+nemo_curator.report load_record write_report
 nemo_curator.stages.base CompositeStage ProcessingStage get_stage_class
 nemo_curator.stages.core ProcessingStage
 nemo_curator.stages.deduplication.buckets BucketSource BucketWriter bucket_of buckets_for read_bucket

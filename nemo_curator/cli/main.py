@@ -268,6 +268,28 @@ def convert(
 
 
 @app.command()
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="The folder of a run; by default the newest in curator-runs.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Compare with this run, which was before.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the page is written; by default into the folder of the run."),
+    ] = None,
+    as_json: AsJson = False,
+    opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Write what a run did as a page for a browser, and print it in short; or compare two runs."""
+    from nemo_curator.cli.report import report_run
+
+    return report_run(run, against=against, output=output, as_json=as_json, opens=opens)
+
+
+@app.command()
 def doctor(as_json: AsJson = False, debug: Debug = False) -> int:
     """Say what this machine has, what is missing, and how to get it."""
     from nemo_curator.cli.doctor import examine

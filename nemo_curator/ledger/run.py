@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -23,6 +23,9 @@ from nemo_curator.ledger.samples import Limits, Samples
 from nemo_curator.ledger.scores import Scores
 from nemo_curator.utils.storage import ask, locate
 from nemo_curator.utils.whole_files import put
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEDGER, PARTITIONS = "ledger.json", "ledger.parquet"
 FORMAT = 1
@@ -87,6 +90,17 @@ class Run:
             for by, rows in stage.dropped.items():
                 total[by] = total.get(by, 0) + rows
         return total
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The account as a frame: a row for what went into each stage, was dropped, failed, joined, and came out."""
+        from nemo_curator.report.frame import outcomes
+
+        return outcomes(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        from nemo_curator.report.notebook import record_html
+
+        return record_html(self.to_dict())
 
     def add(self, partition: str, counts: dict[int, StageCount], tasks: int, lost: Failure | None = None) -> None:
         """Take the account of a partition, and note where it does not balance."""

@@ -118,6 +118,12 @@ class Pipeline:
         finally:
             self.last_run = executor.last_run
 
+    def _repr_html_(self) -> str:
+        from nemo_curator.ledger.fingerprint import describe_stage
+        from nemo_curator.report.notebook import pipeline_html
+
+        return pipeline_html(self.name, self.description, [describe_stage(stage) for stage in self.stages])
+
     def __repr__(self) -> str:
         stages = ", ".join(f"{stage.name}({type(stage).__name__})" for stage in self.stages)
         return f"Pipeline(name={self.name!r}, stages=[{stages}])"

@@ -39,6 +39,12 @@ class WorkflowRunResult:
         """The accounts of the pipelines as text."""
         return "\n\n".join(f"{name}\n{run.table()}" for name, run in self.runs.items())
 
+    def _repr_html_(self) -> str:
+        from nemo_curator.report.notebook import record_html
+
+        runs = {name: run.to_dict() for name, run in self.runs.items()}
+        return record_html({"workflow": self.workflow_name, "metadata": self.metadata, "runs": runs})
+
     def add_pipeline_tasks(self, name: str, tasks: list[Task] | None) -> None:
         self.pipeline_tasks[name] = list(tasks or [])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ CLUSTERS_SUBDIR = "clusters"
 SOURCES_FILE = "sources.parquet"
 MEASURED = ("exact", "jaccard", "estimate", "cosine")
 """How the similarity of a document to its survivor is known."""
+MEMBERS = 4
+"""How many of the documents that were removed a summary names, of each of the largest clusters."""
 
 _SOURCES = pa.schema([("first_id", pa.int64()), ("num_rows", pa.int64()), ("path", pa.string())])
 _HOW = {
@@ -37,20 +39,26 @@ Id = int | str
 
 @dataclass(frozen=True)
 class Cluster:
-    """Documents of which one stayed. The size counts it, too."""
+    """Documents of which one stayed. The size counts it, too.
+
+    Some of them are `members`, the one that stayed first: `id`, `source` as `file, row N` where ids are row numbers,
+    and of the others `similarity` and how it was `measured`.
+    """
 
     cluster_id: Id
     size: int
     min_similarity: float
+    members: list[dict[str, Any]] = field(default_factory=list, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class ClusterSummary:
-    """What a report says about the clusters of a run."""
+    """What a report says about the clusters of a run. `sizes` are ranges of sizes and how many clusters are in each."""
 
     clusters: int = 0
     removed: int = 0
     measured: dict[str, int] = field(default_factory=dict)
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
     largest: list[Cluster] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,19 +149,28 @@ def largest_clusters(output_path: str, n: int = 10, storage_options: dict[str, A
 
 def summarize_clusters(output_path: str, n: int = 10, storage_options: dict[str, Any] | None = None) -> ClusterSummary:
     """Count clusters and the documents that were removed, and list the largest, reading one file at a time."""
-    clusters, measured = 0, Counter[str]()
+    clusters, measured, powers = 0, Counter[str](), Counter[int]()
     largest: list[Cluster] = []
-    for table in read_clusters(output_path, storage_options):
+    place: dict[Id, str] = {}
+    for path in _files(output_path, storage_options):
+        table = _read(path, storage_options)
         groups = table.group_by("cluster_id").aggregate([("member_id", "count"), ("similarity", "min")])
         clusters += len(groups)
+        powers.update(np.ceil(np.log2(groups["member_id_count"].to_numpy() + 1)).astype(int).tolist())
         top = groups.sort_by([("member_id_count", "descending"), ("cluster_id", "ascending")]).slice(0, n)
         largest += [
             Cluster(row["cluster_id"], row["member_id_count"] + 1, row["similarity_min"]) for row in top.to_pylist()
         ]
         largest = sorted(largest, key=lambda cluster: (-cluster.size, cluster.cluster_id))[:n]
+        place |= dict.fromkeys(top["cluster_id"].to_pylist(), path)
         for pair in table["measured"].value_counts().to_pylist():
             measured[pair["values"]] += pair["counts"]
-    return ClusterSummary(clusters, measured.total(), dict(sorted(measured.items())), largest)
+    sizes = [(2 ** (power - 1) + 1, 2**power, powers[power]) for power in sorted(powers)]
+    rows = {one.cluster_id: _first_rows(place[one.cluster_id], one.cluster_id, storage_options) for one in largest}
+    ids = [row[name] for some in rows.values() for row in some for name in ("survivor_id", "member_id")]
+    places = places_of(output_path, ids, storage_options)
+    shown = [replace(one, members=_members(rows[one.cluster_id], places)) for one in largest]
+    return ClusterSummary(clusters, measured.total(), dict(sorted(measured.items())), sizes, shown)
 
 
 def explain(output_path: str, document_id: Id, storage_options: dict[str, Any] | None = None) -> Explanation:
@@ -211,6 +228,17 @@ def _sources_in(folder: str, storage_options: dict[str, Any] | None) -> pa.Table
     path = f"{absolute(folder)}/{SOURCES_FILE}"
     fs, place = locate(path, storage_options)
     return _read(path, storage_options) if ask(fs, "exists", place) else _SOURCES.empty_table()
+
+
+def _first_rows(path: str, cluster_id: Id, storage_options: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return _matching(path, "cluster_id", cluster_id, storage_options).slice(0, MEMBERS).to_pylist()
+
+
+def _members(rows: list[dict[str, Any]], places: dict[Id, str]) -> list[dict[str, Any]]:
+    """The document that stayed, then those that were removed for it, as reports have them."""
+    stays = [{"id": row["survivor_id"]} for row in rows[:1]]
+    gone = [{"id": row["member_id"], "similarity": row["similarity"], "measured": row["measured"]} for row in rows]
+    return [{**one, "source": places.get(one["id"])} for one in (*stays, *gone)]
 
 
 def _ids(values: Any) -> pa.Array:

@@ -43,8 +43,30 @@ def test_the_summary_counts_clusters_and_lists_the_largest(output):
         "clusters": 3,
         "removed": 4,
         "measured": {"exact": 1, "jaccard": 3},
-        "largest": [{"cluster_id": 1, "size": 3, "min_similarity": 0.9}],
+        "sizes": [[2, 2, 2], [3, 4, 1]],
+        "largest": [
+            {
+                "cluster_id": 1,
+                "size": 3,
+                "min_similarity": 0.9,
+                "members": [
+                    {"id": 1, "source": None},
+                    {"id": 2, "similarity": 1.0, "measured": "jaccard", "source": None},
+                    {"id": 3, "similarity": 0.9, "measured": "jaccard", "source": None},
+                ],
+            }
+        ],
     }
+
+
+def test_the_members_of_the_largest_clusters_are_named_with_their_places(tmp_path):
+    write_clusters(str(tmp_path), 0, cluster_table([0] * 9, list(range(1, 10))))
+    write_sources(str(tmp_path), [FileGroupTask(data=["a.jsonl"], _metadata={ROW_NUMBERS: [[0, 10]]})])
+    summary = summarize_clusters(str(tmp_path))
+    assert summary.sizes == [(9, 16, 1)]
+    assert [(one["id"], one["source"]) for one in summary.largest[0].members] == [
+        (row, f"a.jsonl, row {row}") for row in range(5)
+    ]
 
 
 def test_a_document_that_was_removed_is_explained_by_its_survivor(output):

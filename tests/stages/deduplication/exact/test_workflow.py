@@ -100,7 +100,7 @@ def test_without_duplicates_the_ids_are_an_empty_table(tmp_path):
     result = run(write(tmp_path / "in", ["a", "b"], ["c"]), tmp_path / "out", total_nparts=2)
     assert ids_of(tmp_path / "out") == []
     assert result.metadata["num_duplicates"] == 0
-    assert result.metadata["clusters"] == {"clusters": 0, "removed": 0, "measured": {}, "largest": []}
+    assert result.metadata["clusters"] == {"clusters": 0, "removed": 0, "measured": {}, "sizes": [], "largest": []}
 
 
 def test_files_without_documents_have_no_duplicates(tmp_path):
