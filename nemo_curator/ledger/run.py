@@ -197,14 +197,17 @@ class Run:
         return run
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write the account to a folder or URL: the run as `ledger.json`, every partition as `ledger.parquet`."""
+        """Write the account to a folder or URL: `ledger.json`, `report.html`, and partitions as `ledger.parquet`."""
         import pyarrow.parquet as pq
+
+        from nemo_curator.report import write_report
 
         fs, place = locate(os.fspath(folder))
         put(fs, f"{place}/{LEDGER}", json.dumps(self.to_dict(), default=str).encode())
         sink = pa.BufferOutputStream()
         pq.write_table(self.partition_table(), sink, compression="zstd")
         put(fs, f"{place}/{PARTITIONS}", sink.getvalue().to_pybytes())
+        write_report(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Run:
