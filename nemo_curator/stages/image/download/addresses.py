@@ -39,10 +39,12 @@ def is_public(address: str) -> bool:
 class Resolver:
     """Looks names up, each once in some minutes, and refuses those that lead to private addresses.
 
+    `allow_private_addresses` allows all of them, or those of some networks: `10.1.0.0/16`.
+
     Connections are made to the address that was checked: a name that answers differently the next time gains nothing.
     """
 
-    allow_private_addresses: bool = False
+    allow_private_addresses: bool | tuple[str, ...] = False
     _known: dict[tuple[str, int], tuple[float, list[Address] | FetchError]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -66,14 +68,19 @@ class Resolver:
 
     def check_literal(self, host: str) -> None:
         """Refuse a private address that a URL names as such: behind a proxy nothing else is known here."""
-        if self.allow_private_addresses:
-            return
         try:
-            is_private = not is_public(host)
+            is_allowed = self._allows(host)
         except ValueError:
-            is_private = host == "localhost" or host.endswith(".localhost")
-        if is_private:
+            is_local = host == "localhost" or host.endswith(".localhost")
+            is_allowed = not is_local or self._allows("127.0.0.1")
+        if not is_allowed:
             raise _private(host, host)
+
+    def _allows(self, address: str) -> bool:
+        if self.allow_private_addresses is True or is_public(address):
+            return True
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        return any(ip in ipaddress.ip_network(network) for network in self.allow_private_addresses or ())
 
     def _ask(self, host: str, port: int) -> list[Address]:
         try:
@@ -87,7 +94,7 @@ class Resolver:
     def _checked(self, host: str, found: list[Address]) -> list[Address]:
         # one private address among public ones is refused, too: which is taken is not for the list to say
         for _, address in found:
-            if not self.allow_private_addresses and not is_public(str(address[0])):
+            if not self._allows(str(address[0])):
                 raise _private(host, str(address[0]))
         return found
 

@@ -118,6 +118,8 @@ def read_header(data: bytes) -> tuple[str, int, int]:
             width, height = image.size
     except pictures.DecompressionBombError as error:
         raise FetchError("too_many_pixels", str(error)) from error
+    except pictures.UnidentifiedImageError as error:  # whose text names an object in memory
+        raise FetchError("damaged_image", f"{extension}: the header cannot be read") from error
     except Exception as error:  # the parsers of Pillow raise errors of every kind on files that hold nonsense
         raise FetchError("damaged_image", f"{extension}: {type(error).__name__}: {str(error)[:200]}") from error
     if width * height > MAX_PIXELS:

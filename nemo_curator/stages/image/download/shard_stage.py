@@ -59,7 +59,7 @@ class ImageShardStage(ProcessingStage[FileGroupTask, FileGroupTask]):
     fetching: FetchRules
     pictures: PictureRules
     crowd: Crowd
-    allow_private_addresses: bool = False
+    allow_private_addresses: bool | tuple[str, ...] = False
     retry_failed: bool = False
     mode: Literal["ignore", "overwrite", "error"] = "ignore"
     storage_options: dict[str, Any] | None = None

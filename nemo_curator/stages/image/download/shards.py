@@ -119,7 +119,7 @@ class Shard:
         if kind_of(fs, place) is None:
             return None
         with open_bytes(parquet, self.storage_options) as file:
-            table = pq.read_table(file, partitioning=None)
+            table = _read(file)
         mark = json.loads((table.schema.metadata or {}).get(_MARK, b"{}"))
         if mark.get("fingerprint") != fingerprint:
             raise InputError(
@@ -132,7 +132,7 @@ class Shard:
 
     def read_statuses(self) -> pa.Table:
         with open_bytes(self.files[1], self.storage_options) as file:
-            return pq.read_table(file, columns=["status"], partitioning=None)
+            return _read(file, ["status"])
 
     def images(self) -> Iterator[tuple[str, str, bytes]]:
         """Key, extension and content of the images in the tar."""
@@ -219,6 +219,11 @@ def _column(values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([None if value is None else json.dumps(value, default=str) for value in values])
+
+
+def _read(file: Any, columns: list[str] | None = None) -> pa.Table:
+    # not pq.read_table: its threads may still have the file when the process ends, which ends it with an abort
+    return pq.ParquetFile(file).read(columns, use_threads=False)
 
 
 def _refuse(error: InputError) -> None:

@@ -35,7 +35,7 @@ class ImageDownloadStage(CompositeStage[EmptyTask, FileGroupTask]):
     algorithm of hashlib, and `hash_field` the column to compare with, by default of that name.
 
     Servers that say `noai` or the like in X-Robots-Tag are heeded. Addresses that are not of the open internet are
-    refused unless `allow_private_addresses`.
+    refused, unless `allow_private_addresses` is True or names their networks.
     """
 
     input_path: str | list[str]
@@ -62,7 +62,7 @@ class ImageDownloadStage(CompositeStage[EmptyTask, FileGroupTask]):
     max_bytes: int = 2**25
     user_agent: str = USER_AGENT
     opt_out_directives: tuple[str, ...] = OPT_OUT_DIRECTIVES
-    allow_private_addresses: bool = False
+    allow_private_addresses: bool | list[str] = False
     retry_failed: bool = False
     mode: Literal["ignore", "overwrite", "error"] = "ignore"
     storage_options: dict[str, Any] | None = None
@@ -94,13 +94,14 @@ class ImageDownloadStage(CompositeStage[EmptyTask, FileGroupTask]):
             self.verify_hash,
         )
         crowd = Crowd(self.connections, self.connections_per_host, self.requests_per_second_per_host, self.retries)
+        allowed = self.allow_private_addresses
         return ImageShardStage(
             self.output_dir,
             self.images_per_tar,
             fetching,
             pictures,
             crowd,
-            self.allow_private_addresses,
+            allowed if isinstance(allowed, bool) else tuple(allowed),
             self.retry_failed,
             self.mode,
             self.storage_options,
