@@ -40,29 +40,13 @@ def test_what_is_no_url_of_the_web_is_refused(url):
         Target.of(url)
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.9.8.7",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.0.1",
-        "255.255.255.255",
-        "::",
-        "::1",
-        "fe80::1%eth0",
-        "fc00::1",
-        "ff02::1",
-        "::ffff:10.0.0.1",
-        "64:ff9b::7f00:1",
-        "2002:7f00:1::",
-        "2001:0:4136:e378:8000:63bf:80ff:fffe",
-    ],
-)
+PRIVATE = """
+127.0.0.1 10.9.8.7 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 :: ::1
+fe80::1%eth0 fc00::1 ff02::1 ::ffff:10.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: 2001:0:4136:e378:8000:63bf:80ff:fffe
+"""
+
+
+@pytest.mark.parametrize("address", PRIVATE.split())
 def test_addresses_of_private_networks_are_known_in_every_dress(address):
     assert not is_public(address)
 
