@@ -147,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("urls", type=int, nargs="?", default=5000)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=2, help="of which the best counts")
     parser.add_argument("--img2dataset-python", help="a Python that can import img2dataset")
     args = parser.parse_args()
     images, ports = make_images(), multiprocessing.SimpleQueue()
@@ -167,10 +168,14 @@ def main() -> None:
             pq.write_table(pa.table({"url": urls, "text": [f"caption {at}" for at in range(count)]}), lists[count])
         results = {}
         for name, (python, code, more) in ways.items():
-            first, best = (
-                min(run(name, python, code, count, path=path, connections=args.connections, **more) for _ in range(2))
+            taken = [
+                [
+                    run(name, python, code, count, path=path, connections=args.connections, **more)
+                    for _ in range(args.repeats)
+                ]
                 for count, path in lists.items()
-            )
+            ]
+            first, best = ([min(column) for column in zip(*times)] for times in taken)
             # less what a run over a handful of URLs takes: starting up, and waiting for processes
             results[name] = [(best[at] - first[at]) / (args.urls - 20) for at in range(2)]
             print(json.dumps({"way": name, "startup_s": round(first[0], 2)}), flush=True)

@@ -52,9 +52,10 @@ class Crowd:
                 queue.put(Target.of(url).host, Job(place, url))
             except FetchError as error:
                 results.put((place, error))
-        pool = ThreadPoolExecutor(min(self.connections, max(len(urls), 1)), thread_name_prefix="download")
+        threads = min(self.connections, max(len(urls), 1))
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="download")
         try:
-            for _ in range(pool._max_workers):
+            for _ in range(threads):
                 pool.submit(self._work, queue, results, make)
             for _ in urls:
                 place, outcome = results.get()
@@ -77,7 +78,7 @@ class Crowd:
                 host.failed(error)
                 job.attempts += 1
                 if self._may_try_again(host, job, error):
-                    wait = _wait(job.attempts) if error.wait is None else error.wait
+                    wait = max(_wait(job.attempts), error.wait or 0.0)
                     queue.again(host, job, wait, pauses=error.wait is not None)
                     continue
                 outcome = error

@@ -99,7 +99,7 @@ class ImageShardStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         total = 0
         for shard in shards:
             table = shard.read_statuses()
-            if not nothing_reached(table):
+            if "status" not in table.column_names or not nothing_reached(table):
                 return
             total += table.num_rows
         for shard in shards:
