@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -48,6 +49,7 @@ class Server:
         self.asked: list[tuple[str, str | None]] = []
         self.times: dict[str, list[tuple[float, str]]] = defaultdict(list)
         self.at_once = self.most_at_once = 0
+        self.heads: list[Message] = []
         self.sent = 0
         self.hurry = threading.Event()
 
@@ -68,6 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Server = self.server.site
         site.times[self.path].append((time.monotonic(), self.headers.get("User-Agent", "")))
+        site.heads.append(self.headers)
         site.at_once += 1
         site.most_at_once = max(site.most_at_once, site.at_once)
         try:

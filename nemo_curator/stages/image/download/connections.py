@@ -7,11 +7,12 @@ import socket
 import ssl
 import time
 import urllib.request
+from base64 import b64encode
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from nemo_curator.stages.image.download.addresses import Resolver
 from nemo_curator.stages.image.download.failures import FetchError
@@ -56,6 +57,24 @@ class Target:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class Proxy:
+    """A server that requests go through, and the headers by which it knows us."""
+
+    target: Target
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, url: str) -> Proxy:
+        url = url if "://" in url else f"http://{url}"
+        parts = urlsplit(url)
+        headers = {}
+        if parts.username:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+        return cls(Target.of(url), headers)
+
+
 class _Timed(socket.socket):
     """A socket that gives up at a moment, however the bytes drip."""
 
@@ -84,17 +103,17 @@ def time_left(deadline: float) -> float:
 class Connection(http.client.HTTPConnection):
     """A connection to a host, or to the proxy that leads there."""
 
-    def __init__(self, target: Target, proxy: Target | None, resolver: Resolver, tls: ssl.SSLContext | None):
+    def __init__(self, target: Target, proxy: Proxy | None, resolver: Resolver, tls: ssl.SSLContext | None):
         super().__init__(target.host, target.port)
         self.target, self.proxy, self.resolver, self.tls = target, proxy, resolver, tls
         self.deadline = self.connect_deadline = float("inf")
         if proxy and tls:
-            self.set_tunnel(target.host, target.port)
+            self.set_tunnel(target.host, target.port, proxy.headers)
 
     def connect(self) -> None:
         if self.proxy:
             self.resolver.check_literal(self.target.host)
-            self.sock = self._open(Resolver(allow_private_addresses=True), self.proxy)
+            self.sock = self._open(Resolver(allow_private_addresses=True), self.proxy.target)
         else:
             self.sock = self._open(self.resolver, self.target)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -111,8 +130,9 @@ class Connection(http.client.HTTPConnection):
             self.connect()
         self.sock.deadline = deadline  # type: ignore[union-attr]
         self.sock.settimeout(time_left(deadline))
-        is_for_proxy = self.proxy and not self.tls
-        path = f"http://{self.target.netloc}{self.target.path}" if is_for_proxy else self.target.path
+        path = self.target.path
+        if self.proxy and not self.tls:
+            path, headers = f"http://{self.target.netloc}{path}", {**headers, **self.proxy.headers}
         self.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
         self.putheader("Host", self.target.netloc)
         for name, value in headers.items():
@@ -154,7 +174,7 @@ class ConnectionPool:
         self._tls = ssl.create_default_context()
         self._tls.sslsocket_class = _TimedTls
         found = {scheme: urllib.request.getproxies().get(scheme) for scheme in _PORTS}
-        self._proxies = {scheme: _proxy(url) for scheme, url in found.items() if url}
+        self._proxies = {scheme: Proxy.of(url) for scheme, url in found.items() if url}
 
     def take(self, target: Target) -> tuple[Connection, bool]:
         """A connection to the host of a target, and whether it was used before."""
@@ -195,7 +215,3 @@ class ConnectionPool:
             self._waiting = 0
         for one in kept:
             one.close()
-
-
-def _proxy(url: str) -> Target:
-    return Target.of(url if "://" in url else f"http://{url}")

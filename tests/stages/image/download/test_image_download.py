@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -179,13 +180,14 @@ def test_private_addresses_are_refused_unless_they_are_allowed(tmp_path, server,
 
 
 def test_a_proxy_is_asked_and_private_addresses_stay_refused(tmp_path, server, listed, monkeypatch):
-    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:p%40ss@"))
     monkeypatch.setenv("NO_PROXY", "")
     server.put("http://example.org/a.jpg", picture(1))
     write_list(listed, ["http://example.org/a.jpg", "http://127.0.0.1/a.jpg", "http://localhost/a.jpg"])
     run = download(listed, tmp_path / "out", allow_private_addresses=False)
     assert run.stages[-1].rows_out == 1
     assert run.dropped() == {"private_address": 2}
+    assert server.heads[0]["Proxy-Authorization"] == f"Basic {b64encode(b'me:p@ss').decode()}"
 
 
 def test_a_host_is_not_asked_more_often_at_once_than_told(tmp_path, server):
