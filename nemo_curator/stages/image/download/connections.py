@@ -52,6 +52,10 @@ class Target:
         return cls(parts.scheme, host, port, path if path.startswith("/") else f"/{path}")
 
     @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.path}"
+
+    @property
     def netloc(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
@@ -132,7 +136,7 @@ class Connection(http.client.HTTPConnection):
         self.sock.settimeout(time_left(deadline))
         path = self.target.path
         if self.proxy and not self.tls:
-            path, headers = f"http://{self.target.netloc}{path}", {**headers, **self.proxy.headers}
+            path, headers = self.target.url, {**headers, **self.proxy.headers}
         self.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
         self.putheader("Host", self.target.netloc)
         for name, value in headers.items():

@@ -39,7 +39,7 @@ class Crowd:
         if self.retries < 0 or (rate is not None and rate <= 0):
             raise ValueError(f"retries is {self.retries}, requests_per_second_per_host {rate}; wanted 0, more than 0")
 
-    def make_all(self, urls: list[str], make: Callable[[int, str], Picture]) -> Iterator[tuple[int, Outcome]]:
+    def make_all(self, urls: list[str], make: Callable[[int, Target], Picture]) -> Iterator[tuple[int, Outcome]]:
         """Call `make` for every URL, in threads, and yield what becomes of each as it is known, with its place.
 
         Attempts that failed for now are made again after a growing random wait, or the one that the server asks for,
@@ -49,7 +49,8 @@ class Crowd:
         results: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         for place, url in enumerate(urls):
             try:
-                queue.put(Target.of(url).host, Job(place, url))
+                target = Target.of(url)
+                queue.put(target.host, Job(place, target))
             except FetchError as error:
                 results.put((place, error))
         threads = min(self.connections, max(len(urls), 1))
@@ -68,11 +69,11 @@ class Crowd:
             queue.close()
             pool.shutdown()
 
-    def _work(self, queue: HostQueue, results: SimpleQueue, make: Callable[[int, str], Picture]) -> None:
+    def _work(self, queue: HostQueue, results: SimpleQueue, make: Callable[[int, Target], Picture]) -> None:
         while (taken := queue.take()) is not None:
             host, job = taken
             try:
-                outcome: Outcome | BaseException = host.gone or make(job.place, job.url)
+                outcome: Outcome | BaseException = host.gone or make(job.place, job.target)
                 host.answered()
             except FetchError as error:
                 host.failed(error)

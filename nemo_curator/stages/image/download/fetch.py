@@ -47,17 +47,19 @@ class Fetcher:
     rules: FetchRules
     pool: ConnectionPool
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, target: Target) -> bytes:
         """What a URL holds. Raises FetchError."""
         deadline = time.monotonic() + self.rules.timeout
         for _ in range(MAX_REDIRECTS + 1):
-            target = Target.of(url)
             with _in_one_word(target):
                 found = self._get(target, deadline)
             if isinstance(found, bytes):
                 return found
-            url = urljoin(url.strip(), found)
-        raise FetchError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects, the last to {url[:200]}")
+            try:
+                target = Target.of(urljoin(target.url, found))
+            except ValueError as error:  # urljoin refuses brackets that hold no address
+                raise FetchError("bad_url", f"a redirect to {found[:200]!r}") from error
+        raise FetchError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects, the last to {target.url[:200]}")
 
     def _get(self, target: Target, deadline: float) -> bytes | str:
         """The body of an answer, or where it leads."""

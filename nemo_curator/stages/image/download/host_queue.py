@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Condition
 
+from nemo_curator.stages.image.download.connections import Target
 from nemo_curator.stages.image.download.failures import FetchError
 
 MOST_PAUSE_S = 120.0
@@ -22,7 +23,7 @@ class Job:
     """A URL with its place in the shard, and how often it was tried."""
 
     place: int
-    url: str
+    target: Target
     attempts: int = 0
 
 

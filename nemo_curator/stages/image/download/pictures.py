@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any, Literal, get_args
@@ -17,6 +18,10 @@ ResizeMode = Literal["no", "border", "keep_ratio", "keep_ratio_largest", "center
 _FORMATS = {"jpg": "JPEG", "jp2": "JPEG2000", "pbm": "PPM", "pgm": "PPM", "ppm": "PPM"}
 _FORMATS |= {extension: extension.upper() for extension in ("png", "webp", "gif", "tiff", "bmp", "avif")}
 """What Pillow calls them. It gets no other to try: some of its parsers start programs."""
+_FRAMES = {b"\xc0", b"\xc1", b"\xc2"}
+"""Markers of JPEG behind which the size is: baseline, extended, progressive."""
+_SEGMENTS = {bytes([marker]) for marker in (0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0))}
+"""Those of what may come before it: tables, comments, what applications keep."""
 _WHITE = (255, 255, 255)
 # more would only take more memory: each may hold all of an image's pixels
 _decoders = BoundedSemaphore(os.cpu_count() or 1)
@@ -108,23 +113,45 @@ class PictureRules:
 
 def read_header(data: bytes) -> tuple[str, int, int]:
     """The extension that belongs to the bytes of an image, its width and its height."""
-    pictures = need("PIL.Image", extra="image")
     extension = extension_of(data)
     if extension not in _FORMATS:
         what = f"the format is {extension}" if extension else f"it begins with {data[:24]!r}"
         raise FetchError("not_an_image", f"{what}; wanted one of {', '.join(sorted(_FORMATS))}")
+    width, height = (jpeg_size(data) if extension == "jpg" else None) or _size_by_pillow(data, extension)
+    if width * height > MAX_PIXELS:
+        raise FetchError("too_many_pixels", f"{width} x {height} pixels; wanted at most {MAX_PIXELS}")
+    return extension, width, height
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the segments of a JPEG, in a tenth of the time of Pillow; None where they are not plain.
+
+    They are those of every process that libjpeg decodes, with one, three or four channels of eight bits.
+    """
+    at = 2
+    while data[at : at + 1] == b"\xff":
+        marker, length = data[at + 1 : at + 2], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker in _FRAMES:
+            depth, height, width, channels = struct.unpack(">BHHB", data[at + 4 : at + 10].ljust(6, b"\0"))
+            is_plain = depth == 8 and channels in (1, 3, 4) and length == 8 + 3 * channels and width and height
+            return (width, height) if is_plain else None
+        if marker not in _SEGMENTS:
+            return None
+        at += 2 + max(length, 2)
+    return None
+
+
+def _size_by_pillow(data: bytes, extension: str) -> tuple[int, int]:
+    pictures = need("PIL.Image", extra="image")
     try:
         with pictures.open(io.BytesIO(data), formats=[_FORMATS[extension]]) as image:
-            width, height = image.size
+            return image.size
     except pictures.DecompressionBombError as error:
         raise FetchError("too_many_pixels", str(error)) from error
     except pictures.UnidentifiedImageError as error:  # whose text names an object in memory
         raise FetchError("damaged_image", f"{extension}: the header cannot be read") from error
     except Exception as error:  # the parsers of Pillow raise errors of every kind on files that hold nonsense
         raise FetchError("damaged_image", f"{extension}: {type(error).__name__}: {str(error)[:200]}") from error
-    if width * height > MAX_PIXELS:
-        raise FetchError("too_many_pixels", f"{width} x {height} pixels; wanted at most {MAX_PIXELS}")
-    return extension, width, height
 
 
 def has_its_end(data: bytes, extension: str) -> bool:

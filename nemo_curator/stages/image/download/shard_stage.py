@@ -161,8 +161,8 @@ class ImageShardStage(ProcessingStage[FileGroupTask, FileGroupTask]):
                 wanted.setdefault(entry.source, []).append(entry)
         sources = list(wanted)
 
-        def make(place: int, url: str) -> Picture:
-            return self.pictures.make(self._fetcher.fetch(url), sources[place][1])
+        def make(place: int, target: Target) -> Picture:
+            return self.pictures.make(self._fetcher.fetch(target), sources[place][1])
 
         for place, outcome in self.crowd.make_all([url for url, _ in sources], make):
             if isinstance(outcome, Picture):

@@ -3,6 +3,7 @@
 import time
 from threading import Thread
 
+from nemo_curator.stages.image.download.connections import Target
 from nemo_curator.stages.image.download.failures import FetchError
 from nemo_curator.stages.image.download.host_queue import MOST_FAILURES, Host, HostQueue, Job
 
@@ -10,13 +11,13 @@ from nemo_curator.stages.image.download.host_queue import MOST_FAILURES, Host, H
 def filled(hosts, **settings):
     queue = HostQueue(**settings)
     for place, host in enumerate(hosts):
-        queue.put(host, Job(place, host))
+        queue.put(host, Job(place, Target("http", host, 80, "/")))
     return queue
 
 
 def test_hosts_take_turns():
     queue = filled("aaab", per_host=2)
-    assert [queue.take()[1].url for _ in range(3)] == ["a", "b", "a"]
+    assert [queue.take()[1].target.host for _ in range(3)] == ["a", "b", "a"]
 
 
 def test_a_host_has_no_more_turns_than_there_is_room():
@@ -30,7 +31,7 @@ def test_a_host_has_no_more_turns_than_there_is_room():
     assert later == []
     queue.done(a)
     thread.join()
-    assert later[0][1].url == "a"
+    assert later[0][1].target.host == "a"
     queue.done(a)
     assert queue.take() is None
 
@@ -39,7 +40,7 @@ def test_a_host_is_asked_no_more_often_than_its_rate():
     queue = filled("aaab", per_host=9, rate=20)
     start, order = time.monotonic(), []
     while (taken := queue.take()) is not None:
-        order.append(taken[1].url)
+        order.append(taken[1].target.host)
         queue.done(taken[0])
     assert sorted(order[:2]) == ["a", "b"]
     assert time.monotonic() - start >= 2 / 20
@@ -55,7 +56,7 @@ def test_a_host_that_asks_to_wait_is_left_alone():
     queue.done(other)
     again = [queue.take() for _ in range(2)]
     assert time.monotonic() - start >= 0.1
-    assert [one[1].url for one in again] == ["a", "a"]
+    assert [one[1].target.host for one in again] == ["a", "a"]
 
 
 def test_a_host_that_never_answers_is_given_up():

@@ -2,14 +2,17 @@
 
 import hashlib
 import io
+import struct
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from nemo_curator.stages.image.download.failures import FetchError
-from nemo_curator.stages.image.download.pictures import PictureRules
-from tests.stages.image.io.images import picture
+from nemo_curator.stages.image.download.pictures import PictureRules, jpeg_size
+from tests.stages.image.io.images import REAL, picture
 
 WIDE = picture(1, size=(64, 32))
 
@@ -104,8 +107,40 @@ def test_what_is_no_image_is_not_given_to_parsers(data):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"resize_mode": "stretch"}, {"image_size": 0}, {"encode_quality": 101}, {"verify_hash": "crc"}]
+    "rules", [{"resize_mode": "stretch"}, {"image_size": 0}, {"encode_quality": 101}, {"verify_hash": "crc"}]
 )
-def test_rules_that_cannot_be_followed_are_refused(settings):
+def test_rules_that_cannot_be_followed_are_refused(rules):
     with pytest.raises(ValueError, match="wanted"):
-        PictureRules(**settings)
+        PictureRules(**rules)
+
+
+def test_the_size_of_a_jpeg_is_that_which_pillow_finds():
+    thumbnail = Image.Exif()
+    thumbnail[0x010E] = "x" * 1000
+    image = Image.open(io.BytesIO(WIDE))
+    ways = [
+        {},
+        {"progressive": True},
+        {"exif": thumbnail},
+        {"comment": b"\xff\xc0" * 9},
+        {"subsampling": 0},
+        {"restart_marker_rows": 1},
+    ]
+    for mode in ("RGB", "L", "CMYK"):
+        for way in ways:
+            assert jpeg_size(saved(image.convert(mode), "JPEG", **way)) == (64, 32)
+    for path in sorted((REAL / "photos").glob("*.jpg"))[:20]:
+        with Image.open(path) as real:
+            assert jpeg_size(path.read_bytes()) in (real.size, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, len(WIDE)), st.binary(max_size=8))
+def test_the_size_of_a_damaged_jpeg_is_that_which_pillow_finds_or_none(at, junk):
+    data = WIDE[:at] + junk + WIDE[at + len(junk) :]
+    size = jpeg_size(data) if data[:3] == WIDE[:3] else None
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            assert size in (image.size, None)
+    except (OSError, SyntaxError, ValueError, struct.error, IndexError, KeyError, TypeError):
+        pass  # what Pillow refuses is found out where images are decoded
