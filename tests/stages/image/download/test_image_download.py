@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from pathlib import Path
 
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 
@@ -205,3 +206,15 @@ def test_connections_are_used_again(tmp_path, server, listed, monkeypatch):
     download(listed, tmp_path / "out", connections=1)
     assert len(server.asked) == 10
     assert len(opened) == 1
+
+
+def test_lists_and_tars_may_be_behind_urls(tmp_path, server, listed):
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/downloads/list.parquet", listed.read_bytes())
+    for _ in range(2):
+        download("memory://downloads/list.parquet", "memory://downloads/out", images_per_tar=6)
+    download(listed, tmp_path / "out", images_per_tar=6)
+    there = {path.rpartition("/")[2]: memory.cat_file(path) for path in memory.ls("/downloads/out", detail=False)}
+    assert there == contents(tmp_path / "out")
+    assert len(server.asked) == 20
+    memory.rm("/downloads", recursive=True)
