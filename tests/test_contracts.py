@@ -21,6 +21,7 @@ from nemo_curator.stages.deduplication.semantic import RankingStrategy
 from nemo_curator.stages.deduplication.semantic.clustering import KMeans
 from nemo_curator.stages.deduplication.semantic.embeddings import EmbeddingReader
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
+from nemo_curator.stages.image.download import ImageDownloadStage
 from nemo_curator.stages.text.deduplication.cuts import Cuts, PartCutter
 from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
@@ -95,10 +96,12 @@ PARAMETERS = {
     "GeneralCommentToCodeFilter": {"language": "text/x-c++"},
     "GroupStage": {"path": "folder", "earlier": []},
     "HistogramFilter": lambda: {"cache_dir": histograms()},
+    "ImageDownloadStage": {"input_path": "urls.parquet", "output_dir": "folder"},
     "ImageDuplicatesRemovalStage": {"removal_parquets_dir": "folder"},
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},
+    "ImageShardStage": lambda: vars(ImageDownloadStage("urls.parquet", "folder").decompose()[1]),
     "ImageWriterStage": {"output_dir": "folder"},
     "JsonlReader": {"file_paths": "folder"},
     "JsonlWriter": {"path": "folder"},
@@ -133,6 +136,7 @@ PARAMETERS = {
     "TokenCountFilter": lambda: {"hf_model_name": tokenizer_folder()},
     "TokenizerStage": {"model_identifier": "model"},
     "TokenizerFertilityFilter": lambda: {"path_to_tokenizer": sentencepiece_model()},
+    "UrlShardsStage": {"input_path": "urls.parquet"},
     "URLGenerationStage": {"url_generator": _PARTS["url_generator"]},
     "WriteDuplicateIds": {"path": "folder", "group_field": "group", "id_field": "id"},
     "WritePart": {"path": "folder"},

@@ -85,6 +85,7 @@ nemo_curator.stages.image ConvertImageBatchToDocumentBatchStage ImageReaderStage
 nemo_curator.stages.image ImageAestheticFilterStage ImageDuplicatesRemovalStage ImageEmbeddingStage
 nemo_curator.stages.image ImageNSFWFilterStage
 nemo_curator.stages.image.deduplication.removal ImageDuplicatesRemovalStage
+nemo_curator.stages.image.download ImageDownloadStage
 nemo_curator.stages.image.embedders ImageEmbeddingStage
 nemo_curator.stages.image.embedders.clip_embedder ImageEmbeddingStage
 nemo_curator.stages.image.filters BaseFilterStage ImageAestheticFilterStage ImageNSFWFilterStage

@@ -1,6 +1,7 @@
 """Stages that work on images."""
 
 from nemo_curator.stages.image.deduplication import ImageDuplicatesRemovalStage, ImageHashDeduplicationStage
+from nemo_curator.stages.image.download import ImageDownloadStage
 from nemo_curator.stages.image.embedders import ImageEmbeddingStage
 from nemo_curator.stages.image.filters import (
     ImageAestheticFilterStage,
@@ -18,6 +19,7 @@ __all__ = [
     "ImageAestheticFilterStage",
     "ImageAspectRatioFilterStage",
     "ImageBlurFilterStage",
+    "ImageDownloadStage",
     "ImageDuplicatesRemovalStage",
     "ImageEmbeddingStage",
     "ImageEntropyFilterStage",

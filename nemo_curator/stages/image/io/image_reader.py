@@ -112,6 +112,7 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
 
     def _batches(self, task: FileGroupTask) -> Iterator[ImageBatch]:
         metadata = {"source_files": list(map(str, task.data)), **task._metadata}
+        counts.seen(0)  # files without any image hold no rows
         with ThreadPoolExecutor(self._threads, thread_name_prefix="decode") as pool:
             for images in _grouped(self._images(task), self.dali_batch_size or DEFAULT_BATCH):
                 if kept := self._sound(images, pool):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from nemo_curator.utils.file_utils import check_output_mode, refuse_to_empty
 from nemo_curator.utils.hash_utils import get_deterministic_hash
 from nemo_curator.utils.image_codec import encode_image, extension_of
 from nemo_curator.utils.storage import ask, kind_of, locate
+from nemo_curator.utils.tar_pieces import tar_pieces
 from nemo_curator.utils.whole_files import appearing_whole, remove_leftovers
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,9 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
         for start in range(0, task.num_items, self.images_per_tar):
             stem = f"{base}-{len(stems):06d}"
             if samples := list(self._samples(task.data[start : start + self.images_per_tar])):
-                size += self._write(f"{stem}.tar", _tar(samples))
+                size += self._write(
+                    f"{stem}.tar", tar_pieces(member for sample in samples for member in sample.members())
+                )
                 size += self._write(f"{stem}.parquet", [self._table(samples, f"{stem.rpartition('/')[2]}.tar")])
                 rows += len(samples)
                 stems.append(stem)
@@ -215,20 +217,6 @@ def _encoded(image: ImageObject) -> tuple[bytes, str]:
         raise InputError("ImageObject.image_data is None; cannot write image bytes")
     data = encode_image(image.image_data)
     return data, extension_of(data) or "bin"
-
-
-def _tar(samples: Iterable[Sample]) -> Iterator[bytes]:
-    """A tar in pieces: the same bytes for the same samples, whoever writes it and when."""
-    size = 0
-    for sample in samples:
-        for name, data in sample.members():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            pieces = info.tobuf(tarfile.PAX_FORMAT), data, bytes(-len(data) % tarfile.BLOCKSIZE)
-            size += sum(map(len, pieces))
-            yield from pieces
-    end = 2 * tarfile.BLOCKSIZE
-    yield bytes(end + -(size + end) % tarfile.RECORDSIZE)
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -156,7 +157,7 @@ class _Transfer:
             self._discard()
             raise _AgainError("the server did not send what was missing; starting again", wait=0.0)
         if status in RETRIED or status >= 500:
-            raise _AgainError(f"{status} {response.reason}", _retry_after(response))
+            raise _AgainError(f"{status} {response.reason}", retry_after(response.headers))
         if status != 200:
             raise DownloadError(f"{self.url}: {status} {response.reason}")
         with self.path.open("wb") as file:  # emptied before the version is noted: never a part of one with the other
@@ -203,8 +204,9 @@ def _content_range(response: Response) -> tuple[int | None, int | None]:
     return (int(first) if first.isdigit() else None), (int(total) if total.isdigit() else None)
 
 
-def _retry_after(response: Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
+def retry_after(headers: Mapping[str, str] | Message) -> float | None:
+    """How many seconds a server asks to wait; None where it does not say."""
+    text = headers.get("Retry-After", "")
     if text.isdigit():
         return min(float(text), LONGEST_WAIT_S)
     try:
