@@ -8,7 +8,6 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -176,13 +175,11 @@ class ImageShardStage(ProcessingStage[FileGroupTask, FileGroupTask]):
         found = statuses(table)
         counts.seen(table.num_rows, pc.sum(table.column("bytes")).as_py() or 0)
         counts.written(found[SUCCESS], shard.tar_bytes() or 0)
-        for status, rows in sorted(found.items()):
-            if status == SUCCESS:
-                continue
-            batch = None
-            if counts.keeps_rejects():
-                batch = DocumentBatch.from_arrow(table.filter(pc.equal(table.column("status"), status)))
-            counts.dropped(status, rows, batch, np.zeros(rows, bool))
+        column = table.column("status").to_numpy(zero_copy_only=False)
+        for status in sorted(found.keys() - {SUCCESS}):
+            counts.removed(
+                status, shard.files[0], column == status, lambda rows: DocumentBatch.from_arrow(table.take(rows))
+            )
         metadata = {"source_files": shard.files[:1], SOURCE_ROOT: self.path, "num_rows": found[SUCCESS]}
         return FileGroupTask(dataset_name=task.dataset_name, data=shard.files, _metadata=metadata)
 
