@@ -26,6 +26,7 @@ from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
+from nemo_curator.stages.text.io.reader.huggingface import DatasetSource
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
@@ -96,6 +97,9 @@ PARAMETERS = {
     "GroupStage": {"path": "folder", "earlier": []},
     "HistogramFilter": lambda: {"cache_dir": histograms()},
     "ImageDuplicatesRemovalStage": {"removal_parquets_dir": "folder"},
+    "HuggingFacePartitioningStage": {"source": DatasetSource("folder")},
+    "HuggingFaceReader": {"path": "folder"},
+    "HuggingFaceWriter": {"path": "folder"},
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},
