@@ -7,7 +7,7 @@ import yaml
 from nemo_curator.cli.main import main
 from nemo_curator.config.build import ALLOWED
 from nemo_curator.config.catalog import KINDS, classes_by_name, find_classes
-from nemo_curator.config.run import create_pipeline_from_yaml, run_config
+from nemo_curator.config.run import create_pipeline_from_yaml
 from nemo_curator.config.short import OF_FILTERS, OF_MODIFIERS, ShortForm
 from nemo_curator.errors import ConfigError
 from nemo_curator.stages.base import ProcessingStage
@@ -206,11 +206,9 @@ def test_classes_of_a_package_of_your_own_are_named_when_it_is_allowed(tmp_path,
         create_pipeline_from_yaml({"stages": ["WordCountFilter"]}, allowed=(*ALLOWED, "no_such_package"))
 
 
-def test_settings_of_the_run_and_the_engine_stand_beside_the_stages(job):
-    made = run_config(
-        {**yaml.safe_load(JOB), "backend": "local", "rejected_path": "rejects", "executor_config": {"num_workers": 0}}
-    )
-    assert made.last_run.dropped() == {"word_count": 1}
+def test_settings_of_the_run_stand_beside_the_stages(job, capsys):
+    assert run("job.yaml", "+backend=local", "+rejected_path=rejects", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["executor"] == "LocalExecutor"
     assert list((job / "rejects").rglob("*.jsonl*"))
 
 

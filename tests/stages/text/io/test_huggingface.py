@@ -47,7 +47,7 @@ def ids(tasks, name="id"):
 
 def run(*stages, **settings):
     pipeline = Pipeline("hub", stages=list(stages))
-    return pipeline, pipeline.run(LocalExecutor({"num_workers": 0}), **settings)
+    return pipeline, pipeline.run(LocalExecutor(num_workers=0), **settings)
 
 
 def reader(home, path, **settings):
@@ -158,7 +158,7 @@ def test_a_file_that_is_gone_or_cut_costs_its_rows_alone(home, tmp_path):
     cut.write_bytes(cut.read_bytes()[:2000])
     pipeline = Pipeline("damaged", stages=[stage])
     with pytest.raises(RunFailedError, match="is not on this machine; put the cache"):
-        pipeline.run(LocalExecutor({"num_workers": 0}), initial_tasks=tasks)
+        pipeline.run(LocalExecutor(num_workers=0), initial_tasks=tasks)
     read = pipeline.last_run.stages[0]
     assert (read.rows_out, read.rows_failed) == (400, 800)
 
@@ -169,7 +169,7 @@ def test_a_shard_that_breaks_is_a_failure_that_names_it(home, tmp_path):
     files = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
     pipeline = Pipeline("broken", stages=[reader(home, "json", data_files=files, streaming=True)])
     with pytest.raises(RunFailedError, match="shard 1 of 2"):
-        pipeline.run(LocalExecutor({"num_workers": 0}))
+        pipeline.run(LocalExecutor(num_workers=0))
 
 
 def test_what_is_written_is_opened_by_load_dataset(home, tmp_path):
@@ -233,7 +233,7 @@ def test_a_run_goes_on_and_a_second_one_writes_the_same(home, tmp_path):
 def test_processes_read_in_parallel_and_write_what_one_does(home, tmp_path):
     for workers in (0, 2):
         stages = [reader(home, home / "saved", rows_per_partition=500), JsonlWriter(str(tmp_path / str(workers)))]
-        Pipeline("parallel", stages=stages).run(LocalExecutor({"num_workers": workers}))
+        Pipeline("parallel", stages=stages).run(LocalExecutor(num_workers=workers))
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ("0", "2"))
     assert one == two
     assert len(one) == 3
