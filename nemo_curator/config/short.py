@@ -22,8 +22,8 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.image.io import ImageReaderStage, ImageWriterStage
 from nemo_curator.stages.image.io.names import IMAGE_EXTENSIONS, TAR_EXTENSIONS
 from nemo_curator.stages.text.filters import DocumentFilter, ScoreFilter
-from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
-from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
+from nemo_curator.stages.text.io.reader import HuggingFaceReader, JsonlReader, ParquetReader
+from nemo_curator.stages.text.io.writer import HuggingFaceWriter, JsonlWriter, ParquetWriter
 from nemo_curator.stages.text.modifiers import DocumentModifier, Modify
 from nemo_curator.utils.file_utils import get_default_file_extensions
 from nemo_curator.utils.find_files import find_files, has_extension
@@ -39,9 +39,10 @@ _READERS: dict[type, list[str]] = {
     ImageReaderStage: [*TAR_EXTENSIONS, *(f".{one}" for one in sorted(IMAGE_EXTENSIONS))],
 }
 _WRITERS: dict[type, type] = {
+    HuggingFaceReader: HuggingFaceWriter,
+    ImageReaderStage: ImageWriterStage,
     JsonlReader: JsonlWriter,
     ParquetReader: ParquetWriter,
-    ImageReaderStage: ImageWriterStage,
 }
 
 

@@ -14,8 +14,8 @@ from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.exact.workflow import ExactDeduplicationWorkflow
 from nemo_curator.stages.image.io import ImageReaderStage, ImageWriterStage
 from nemo_curator.stages.text.filters import LineFilter, MarkRejected, ScoreFilter, WordCountFilter
-from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
-from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
+from nemo_curator.stages.text.io.reader import HuggingFaceReader, JsonlReader, ParquetReader
+from nemo_curator.stages.text.io.writer import HuggingFaceWriter, JsonlWriter, ParquetWriter
 from nemo_curator.stages.text.modifiers import Modify
 from tests.test_contracts import PARAMETERS
 
@@ -104,6 +104,7 @@ FULL = "nemo_curator.stages.text.filters.WordCountFilter"
         ("s3://bucket/*.jsonl.zst", {"ParquetWriter": {"path": "out"}}, JsonlReader, ParquetWriter),
         ("shards/*.tar", "out", ImageReaderStage, ImageWriterStage),
         ("data", "out", JsonlReader, JsonlWriter),
+        ({"HuggingFaceReader": {"path": "user/name"}}, "out", HuggingFaceReader, HuggingFaceWriter),
     ],
 )
 def test_files_are_read_by_their_endings_and_written_as_they_came(job, read, write, reader, writer):
