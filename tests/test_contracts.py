@@ -27,6 +27,7 @@ from nemo_curator.stages.text.deduplication.rewriting import Rewriting
 from nemo_curator.stages.text.download import DocumentDownloader, DocumentIterator, URLGenerator
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 from nemo_curator.stages.text.io.reader import JsonlReaderStage
+from nemo_curator.stages.text.io.reader.huggingface import DatasetSource
 from nemo_curator.stages.text.modifiers import DocumentModifier
 from nemo_curator.tasks.text_column import TextColumn
 from tests.tiny_models import fasttext_model, histograms, sentencepiece_model, tokenizer_folder
@@ -98,6 +99,9 @@ PARAMETERS = {
     "HistogramFilter": lambda: {"cache_dir": histograms()},
     "ImageDownloadStage": {"input_path": "urls.parquet", "output_dir": "folder"},
     "ImageDuplicatesRemovalStage": {"removal_parquets_dir": "folder"},
+    "HuggingFacePartitioningStage": {"source": DatasetSource("folder")},
+    "HuggingFaceReader": {"path": "folder"},
+    "HuggingFaceWriter": {"path": "folder"},
     "IndexedCandidates": {"labels_path": "labels.parquet", "column": "_signature"},
     "HashDocuments": {"reader": JsonlReaderStage(["text", "id"]), "text_field": "text", "id_field": "id"},
     "IdentifyExactDuplicates": {"output_path": "folder", "id_field": "id", "buckets_path": "folder/buckets"},

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import functools
-import importlib
 import inspect
-import pkgutil
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import nemo_curator
 from nemo_curator.cli.output import print_json, print_table
+from nemo_curator.config.catalog import KINDS, did_you_mean, find_classes
 from nemo_curator.errors import ConfigError
-from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.text.filters import DocumentFilter
-from nemo_curator.stages.text.modifiers import DocumentModifier
 
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-KINDS: dict[str, type] = {"stage": ProcessingStage, "filter": DocumentFilter, "modifier": DocumentModifier}
 
 
 @dataclass(frozen=True)
@@ -62,34 +54,6 @@ def show(name: str | None, *, as_json: bool) -> int:
         for one in found:
             _describe(one)
     return 0
-
-
-def find_classes(base: type) -> list[type]:
-    """The classes of this package that are of a kind and that users may build, by name."""
-    _import_everything()
-    found: dict[type, None] = {}
-    todo = [base]
-    while todo:
-        children: list[type] = todo.pop().__subclasses__()
-        for cls in children:
-            todo.append(cls)
-            if cls.__module__.startswith("nemo_curator.") and not inspect.isabstract(cls) and cls.__name__[0] != "_":
-                found[cls] = None
-    return sorted(found, key=lambda cls: (cls.__name__, cls.__module__))
-
-
-@functools.cache
-def _import_everything() -> None:
-    for module in pkgutil.walk_packages(nemo_curator.__path__, "nemo_curator."):
-        importlib.import_module(module.name)
-
-
-def did_you_mean(name: str, known: list[str]) -> str:
-    """The end of a message that names what is close to a name, whatever the case."""
-    lower = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-    close += [one for one in lower if name.lower() in one and one not in close][: 3 - len(close)]
-    return f"; did you mean {' or '.join(lower[one] for one in close)}?" if close else "; `curator stages` lists them"
 
 
 def parameters_of(cls: type) -> tuple[Parameter, ...]:

@@ -24,6 +24,7 @@ GOOD, MISSING, BROKEN = "ok", "missing", "broken"
 ADDS = {
     "audio": "reading audio",
     "cjk": "words of Chinese, Japanese and Thai",
+    "huggingface": "data sets of Hugging Face",
     "image": "reading images",
     "s3": "files on S3",
     "semantic": "embeddings of texts, and deduplication by meaning",

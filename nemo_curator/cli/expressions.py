@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from nemo_curator.cli.catalog import did_you_mean, find_classes
 from nemo_curator.config.build import build
+from nemo_curator.config.catalog import did_you_mean, find_classes
 from nemo_curator.errors import ConfigError
 from nemo_curator.stages.text.filters import DocumentFilter
 

@@ -11,6 +11,7 @@ from nemo_curator.pipeline.plan import flatten
 from nemo_curator.stages.base import ProcessingStage, Spec
 from nemo_curator.stages.file_partitioning import FilePartitioningStage
 from nemo_curator.stages.text.io.reader import BaseReader
+from nemo_curator.stages.text.io.reader.huggingface import HuggingFacePartitioningStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.sentinels import EmptyTask
 
@@ -22,7 +23,7 @@ class FirstDocuments(ProcessingStage[EmptyTask, DocumentBatch]):
     What was read with them is dropped by the name of this stage.
     """
 
-    source: FilePartitioningStage
+    source: FilePartitioningStage | HuggingFacePartitioningStage
     reader: BaseReader
     limit: int
     name: str = "first_documents"
@@ -53,6 +54,7 @@ def with_limit(stages: list[ProcessingStage], limit: int) -> list[ProcessingStag
     """Let a pipeline that begins with a reader read the first documents only."""
     flat = flatten(stages)
     source, reader = flat[0], flat[1] if len(flat) > 1 else None
-    if not isinstance(source, FilePartitioningStage) or not isinstance(reader, BaseReader):
+    finders = FilePartitioningStage | HuggingFacePartitioningStage
+    if not isinstance(source, finders) or not isinstance(reader, BaseReader):
         raise ConfigError(f"--limit needs a pipeline that begins with a reader; this one begins with {source.name}")
     return [FirstDocuments(source, reader, limit), *flat[2:]]

@@ -13,7 +13,7 @@ from nemo_curator.cli.first_documents import with_limit
 from nemo_curator.cli.output import print_json
 from nemo_curator.cli.record import choose_folder
 from nemo_curator.config.build import ALLOWED
-from nemo_curator.config.load import FOLDER, did_you_mean, line_of, load_config
+from nemo_curator.config.load import FOLDER, did_you_mean, load_config, naming_lines
 from nemo_curator.config.run import create_pipeline_from_yaml, run_made
 from nemo_curator.errors import ConfigError
 from nemo_curator.ledger.fingerprint import stable_text
@@ -44,10 +44,8 @@ def run_recipe(
         config["backend"] = executor
     if checkpoint is not None:
         config["checkpoint_path"] = checkpoint
-    try:
+    with naming_lines(path):
         made = create_pipeline_from_yaml(config, log_config=False, allowed=(*ALLOWED, *allow))
-    except ConfigError as error:
-        raise ConfigError(_with_line(path, str(error))) from error
     if limit is not None:
         made = _limited(made, limit)
     if dry_run:
@@ -83,16 +81,10 @@ def find_recipe(recipe: str) -> Path:
     raise ConfigError(f"there is no recipe {recipe!r}{did_you_mean(recipe, names)}; bundled are {', '.join(names)}")
 
 
-def _with_line(path: Path, message: str) -> str:
-    """Say on which line of the file the place is that a message begins with."""
-    line = line_of(path, message.partition(": ")[0])
-    return message if line is None else f"{path}, line {line}: {message}"
-
-
 def _limited(made: Any, limit: int) -> Pipeline:
     if not isinstance(made, Pipeline):
         raise ConfigError(f"{type(made).__name__} must see all documents; --limit is for pipelines")
-    return Pipeline(made.name, stages=with_limit(made.stages, limit))
+    return Pipeline(made.name, made.description, stages=with_limit(made.stages, limit))
 
 
 def _describe(made: Any, *, as_json: bool) -> None:

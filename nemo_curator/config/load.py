@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,19 @@ from nemo_curator.errors import ConfigError
 
 MISSING = "???"
 FOLDER = Path(__file__).parent
+OF_THE_RUN: tuple[str, ...] = (
+    "checkpoint_path",
+    "max_failed_fraction",
+    "memory_limit",
+    "on_change",
+    "rejected_path",
+    "rejected_sample",
+    "report_path",
+)
+"""Parameters of `Pipeline.run` that may stand beside the stages."""
+KEYS: tuple[str, ...] = ("name", "description", "read", "stages", "write", "workflow", "text_field", "backend")
+KEYS += ("execution_mode", "executor_config", "ray_client", "hydra", *OF_THE_RUN)
+"""What may stand at the top of a file, beside values that the rest of it refers to."""
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 # YAML 1.1 wants a dot and a sign: without this 1e-3 would be text
@@ -51,8 +65,11 @@ def load_config(path: str | os.PathLike, overrides: Iterable[str] = ()) -> dict[
         raise ConfigError(f"{path} holds a {type(config).__name__}; wanted keys with values")
     if [entry for entry in config.pop("defaults", None) or [] if entry != "_self_"]:
         raise ConfigError(f"{path}: 'defaults' puts configurations together, which needs Hydra; write it as one file")
+    used = _references(config)  # a value that is not used any more because of an override is no mistake
     for override in overrides:
         _override(config, override)
+    with naming_lines(path):
+        _check_keys(config, used | _references(config))
     return config
 
 
@@ -72,7 +89,10 @@ def join(place: str, key: str | int) -> str:
 
 def line_of(path: str | os.PathLike, place: str) -> int | None:
     """The line of a YAML file on which what stands at a place begins; None where that cannot be said."""
-    node = yaml.compose(Path(path).read_text(encoding="utf-8"), _Loader)
+    try:
+        node = yaml.compose(Path(path).read_text(encoding="utf-8"), _Loader)
+    except (OSError, yaml.YAMLError):
+        return None  # as the error says that is being told
     line = None
     for part in place.split("."):
         if isinstance(node, yaml.MappingNode):
@@ -86,6 +106,23 @@ def line_of(path: str | os.PathLike, place: str) -> int | None:
         begins, node = found[-1]
         line = begins.start_mark.line + 1
     return line
+
+
+@contextmanager
+def naming_lines(path: str | os.PathLike) -> Iterator[None]:
+    """Say in an error which begins with a place of a configuration on which line of its file that is."""
+    try:
+        yield
+    except ConfigError as error:
+        line = line_of(path, re.split(r": | is ", str(error), maxsplit=1)[0])
+        if line is None:
+            raise
+        raise ConfigError(f"{os.fspath(path)}, line {line}: {error}") from error
+
+
+def is_long(item: Any) -> bool:
+    """Whether an item is in the notation of Hydra."""
+    return isinstance(item, Mapping) and "_target_" in item
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -149,6 +186,25 @@ def _parse(text: str, where: str) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line = "" if mark is None or "\n" not in text else f", line {mark.line + 1}"
         raise ConfigError(f"{where}{line} is not YAML: {problem or str(error).splitlines()[0]}") from error
+
+
+def _check_keys(config: Mapping[str, Any], used: set[str]) -> None:
+    """Raise if a key means nothing. In a file of Hydra's any key is a value; there only a slip of the pen is one."""
+    items = config.get("stages")
+    is_short = not {"read", "write"}.isdisjoint(config) or (isinstance(items, list) and not all(map(is_long, items)))
+    for key in [str(key) for key in config if key not in KEYS and key not in used]:
+        close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.6 if is_short else 0.8)
+        if is_short or close:
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KEYS)}"
+            raise ConfigError(f"{key}: there is no such key, and no ${{{key}}} uses it as a value; {hint}")
+
+
+def _references(config: Any) -> set[str]:
+    """The keys at the top that some `${…}` of a configuration names."""
+    if isinstance(config, str):
+        return {name.strip().partition(".")[0] for name in _REFERENCE.findall(config)}
+    items = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    return {name for item in items for name in _references(item)}
 
 
 def _override(config: dict[str, Any], override: str) -> None:

@@ -15,7 +15,17 @@ from typing import Any
 from nemo_curator.backends.base import BaseExecutor
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.config.build import ALLOWED, build
-from nemo_curator.config.load import FOLDER, did_you_mean, join, load_config, resolve
+from nemo_curator.config.load import (
+    FOLDER,
+    OF_THE_RUN,
+    did_you_mean,
+    is_long,
+    join,
+    load_config,
+    naming_lines,
+    resolve,
+)
+from nemo_curator.config.short import ShortForm
 from nemo_curator.core.client import RayClient
 from nemo_curator.errors import ConfigError, CuratorError
 from nemo_curator.pipeline import Pipeline
@@ -32,15 +42,6 @@ EXECUTORS = {
     "xenna": "nemo_curator.backends.xenna.XennaExecutor",
 }
 _MODES = ("streaming", "batch")
-_OF_THE_RUN = (
-    "checkpoint_path",
-    "max_failed_fraction",
-    "memory_limit",
-    "on_change",
-    "rejected_path",
-    "rejected_sample",
-    "report_path",
-)
 
 
 def create_pipeline_from_yaml(
@@ -48,25 +49,32 @@ def create_pipeline_from_yaml(
 ) -> Any:
     """Make the pipeline that the list `stages` describes, or the workflow that is the one item of `workflow`.
 
-    `cfg` is a path, a mapping, or a configuration of OmegaConf. An item names its class as `_target_`; `resources`
-    beside the parameters is what the stage gets to run with. Only classes of the packages in `allowed` are built.
+    `cfg` is a path, a mapping, or a configuration of OmegaConf. An item names its class as `_target_`, or is in the
+    short form; `resources` beside the parameters is what the stage gets to run with. Only classes of the packages in
+    `allowed` are built. Where a path is given, errors name the line.
     """
-    config = resolve(load_config(cfg) if isinstance(cfg, str | os.PathLike) else cfg)
+    if isinstance(cfg, str | os.PathLike):
+        with naming_lines(cfg):
+            return create_pipeline_from_yaml(load_config(cfg), log_config=log_config, allowed=allowed)
+    config = resolve(cfg)
     if log_config:
         logger.info("configuration: %s", config)
+    short = ShortForm(allowed, config.get("text_field") or "text")
+    if config.get("workflow") and not config.get("stages"):
+        return _workflow(config["workflow"], short)
     given = [key for key in ("stages", "workflow") if config.get(key)]
-    if len(given) != 1:
+    if len(given) != 1 and not (not given and config.keys() >= {"read", "write"}):
         close = "" if given else "".join(did_you_mean(str(key), ("stages", "workflow")) for key in config)
         raise ConfigError(f"wanted 'stages' or 'workflow', found {given or list(config)}{close}")
-    items = config[given[0]]
+    items = config.get("stages") or []
     if not isinstance(items, list):
-        raise ConfigError(f"{given[0]} is a {type(items).__name__}; wanted a list")
-    if given == ["workflow"]:
-        if len(items) != 1:
-            raise ConfigError(f"workflow has {len(items)} items; wanted one")
-        return build(items[0], "workflow.0", allowed=allowed)
-    stages = [_stage(item, join("stages", at), allowed) for at, item in enumerate(items)]
-    return Pipeline(name="yaml_pipeline", stages=stages)
+        raise ConfigError(f"stages is a {type(items).__name__}; wanted a list")
+    stages = [_stage(item, join("stages", at), short) for at, item in enumerate(items)]
+    if config.get("read") is not None:
+        stages.insert(0, short.reader(config["read"], "read"))
+    if config.get("write") is not None:
+        stages.append(short.writer(config["write"], "write", stages[0]))
+    return Pipeline(str(config.get("name") or "yaml_pipeline"), config.get("description"), stages=stages)
 
 
 def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
@@ -116,7 +124,7 @@ def run_made(made: Any, config: Mapping[str, Any], executor: BaseExecutor | None
     `num_cpus` is how many a Ray cluster gets that is started for it, unless the configuration says so.
     """
     values = resolve(config)
-    settings = {key: values[key] for key in _OF_THE_RUN if values.get(key) is not None}
+    settings = {key: values[key] for key in OF_THE_RUN if values.get(key) is not None}
     client: Any = nullcontext()
     if values.get("ray_client") is not None or not isinstance(executor, LocalExecutor | None):
         client = create_ray_client_from_yaml(values)
@@ -136,8 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        config = load_config(_find_file(given.config_path, given.config_name), given.overrides)
-        made = run_config(config, allowed=(*ALLOWED, *given.allow))
+        path = _find_file(given.config_path, given.config_name)
+        with naming_lines(path):
+            made = run_config(load_config(path, given.overrides), allowed=(*ALLOWED, *given.allow))
     except CuratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -163,21 +172,42 @@ def _find_file(folder: str, name: str) -> Path:
     return here if here.exists() or Path(folder).is_absolute() else FOLDER / folder / name
 
 
-def _stage(item: Any, place: str, allowed: Sequence[str]) -> ProcessingStage:
-    if not isinstance(item, dict) or "_target_" not in item:
-        raise ConfigError(f"{place} is {item!r}; wanted the name of a class as _target_, and its parameters")
-    described = dict(item)
-    wanted = described.pop("resources", None)
-    stage = build(described, place, allowed=allowed)
-    if not isinstance(stage, ProcessingStage):
-        raise ConfigError(f"{place}: {item['_target_']} is a {type(stage).__name__}; wanted a stage")
+def _workflow(items: Any, short: ShortForm) -> Any:
+    items = [items] if isinstance(items, Mapping | str) else items
+    if not isinstance(items, list):
+        raise ConfigError(f"workflow is a {type(items).__name__}; wanted one item")
+    if len(items) != 1:
+        raise ConfigError(f"workflow has {len(items)} items; wanted one")
+    item, place = items[0], join("workflow", 0)
+    return build(item, place, allowed=short.allowed) if is_long(item) else short.workflow(item, place)
+
+
+def _stage(item: Any, place: str, short: ShortForm) -> ProcessingStage:
+    described, wanted = _without_resources(item)
+    if is_long(described):
+        stage = build(described, place, allowed=short.allowed)
+        if not isinstance(stage, ProcessingStage):
+            raise ConfigError(f"{place}: {item['_target_']} is a {type(stage).__name__}; wanted a stage")
+    else:
+        stage = short.stage(described, place)
     if wanted is None:
         return stage
     target = "nemo_curator.stages.resources.Resources"
-    resources: Resources = build({"_target_": target, **wanted}, join(place, "resources"), allowed=allowed)
+    resources: Resources = build({"_target_": target, **wanted}, join(place, "resources"), allowed=short.allowed)
     if isinstance(stage, CompositeStage):
         return stage.with_({part.name: {"resources": resources} for part in stage.decompose()})
     return stage.with_(resources=resources)
+
+
+def _without_resources(item: Any) -> tuple[Any, Any]:
+    """An item without the resources that stand among its parameters, and these."""
+    if is_long(item):
+        return {key: value for key, value in item.items() if key != "resources"}, item.get("resources")
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, given),) = item.items()
+        if isinstance(given, Mapping) and "resources" in given:
+            return {name: {key: value for key, value in given.items() if key != "resources"}}, given["resources"]
+    return item, None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.frames import from_frame, to_arrow, to_pandas, to_polars
 from nemo_curator.tasks.image import ImageBatch, ImageObject, ImageSampleTask, ImageTaskData
 from nemo_curator.tasks.interleaved import InterleavedBatch
 from nemo_curator.tasks.sentinels import EmptyTask, FailedTask, NoneTask, SentinelTask, _EmptyTask
@@ -21,4 +22,8 @@ __all__ = [
     "SentinelTask",
     "Task",
     "_EmptyTask",
+    "from_frame",
+    "to_arrow",
+    "to_pandas",
+    "to_polars",
 ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from nemo_curator.errors import ContractError
+from nemo_curator.errors import ContractError, MissingExtraError
+from nemo_curator.tasks.html import documents_html
 from nemo_curator.tasks.json_column import decoded, encoded, is_json
+from nemo_curator.tasks.tables import Values, holds_structs, json_as_text, table_of, to_array
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.tasks.text_column import TextColumn
 
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Values: TypeAlias = pa.Array | pa.ChunkedArray | TextColumn | np.ndarray | list
-
 
 class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
     """Documents as rows.
 
-    `data` returns what the batch was built with; after a built-in reader that is a pandas frame, made when first
-    touched. From then on the frame is the truth and may be changed in place. Built-in stages use `text`, `column`,
-    `with_column` and `filter`, which leave the batch alone and return a new one that keeps what was counted.
+    `data` returns the table of Arrow or the frame of pandas that the batch was built with, and a table where it was
+    built of a list of dicts, or of whatever else has `__arrow_c_stream__`, as a frame of polars; such libraries take a
+    batch in return. After a built-in reader it is a frame of pandas, made when first touched. From then on the frame is
+    the truth and may be changed in place. Built-in stages use `text`, `column`, `with_column` and `filter`, which leave
+    the batch alone and return a new one that keeps what was counted.
     """
 
     def __init__(
         self,
         dataset_name: str = "",
-        data: pa.Table | pd.DataFrame | None = None,
+        data: Any = None,
         _stage_perf: list | None = None,
         _metadata: dict[str, Any] | None = None,
         *,
@@ -69,16 +71,14 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         return self._table if self._frame is None else self._frame
 
     @data.setter
-    def data(self, data: pa.Table | pd.DataFrame | None) -> None:
+    def data(self, data: Any) -> None:
         self._texts, self._absent, self._table, self._frame, self._outside = {}, None, None, None, "table"
         if data is None:
             self._table = pa.table({})
-        elif isinstance(data, pa.Table):
-            self._table = data
         elif hasattr(data, "iloc"):
             self._frame, self._outside = data, "frame"
         else:
-            raise TypeError(f"DocumentBatch.data is a pyarrow.Table or a pandas.DataFrame, not {type(data).__name__}")
+            self._table, self._absent = table_of(data)
 
     @property
     def num_items(self) -> int:
@@ -100,6 +100,20 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
 
     def to_pandas(self) -> pd.DataFrame:
         return _to_frame(self._table) if self._frame is None else self._frame
+
+    def to_polars(self) -> Any:
+        """A frame of polars, which must be installed. What travels as JSON is text there."""
+        try:
+            import polars
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("polars is not installed; get it with: pip install polars") from error
+        return polars.DataFrame(self)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return json_as_text(self.to_pyarrow()).__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        return documents_html(self)
 
     def column(self, name: str) -> pa.ChunkedArray:
         if self._frame is None:
@@ -256,27 +270,6 @@ def concat_batches(batches: list[DocumentBatch]) -> DocumentBatch:
     return new
 
 
-def to_array(values: Values) -> pa.Array | pa.ChunkedArray:
-    """Make an Arrow array; objects, and values of differing types or beyond 64 bits, become their JSON text."""
-    if isinstance(values, TextColumn):
-        return values.array
-    if isinstance(values, pa.Array | pa.ChunkedArray):
-        return values
-    if hasattr(values, "dtype") and hasattr(values, "__arrow_array__"):
-        return pa.array(values, from_pandas=True)
-    try:
-        array = pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        array = None
-    if array is None or _holds_structs(array.type):  # a struct gives every object the keys of all the others
-        return encoded([None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
-    return array
-
-
-def _holds_structs(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) or (pa.types.is_list(kind) and _holds_structs(kind.value_type))
-
-
 def _concat_absent(batches: list[DocumentBatch]) -> pa.Table | None:
     tables = [batch._absent for batch in batches]
     names = sorted({name for table in tables if table is not None for name in table.column_names})
@@ -334,11 +327,21 @@ def _to_table(frame: pd.DataFrame) -> pa.Table:
 
 def _series_to_array(series: pd.Series) -> pa.Array | pa.ChunkedArray:
     if series.dtype == object and any(isinstance(value, dict) for value in series):
-        return encoded([json.dumps(value, ensure_ascii=False) if value is not None else None for value in series])
+        return _objects(series)
     try:
-        return pa.array(series, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        array = pa.array(series, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return to_array(series.tolist())
+    is_nested = series.dtype == object and holds_structs(array.type)
+    return _objects(series) if is_nested and any(isinstance(value, list) for value in series) else array
+
+
+def _objects(series: pd.Series) -> pa.ExtensionArray:
+    """Objects as their JSON text: a struct would give each the keys of all the others."""
+    missing = [value is None or value != value for value in series]  # NaN is what pandas may put there
+    return encoded(
+        [None if gone else json.dumps(value, ensure_ascii=False) for gone, value in zip(missing, series, strict=True)]
+    )
 
 
 def _for_frame(values: Values) -> Any:

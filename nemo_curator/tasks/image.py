@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nemo_curator.tasks.html import images_html
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.image_codec import decode_rgb, extension_of
 
@@ -112,6 +113,9 @@ class ImageBatch(Task[list[ImageObject]]):
         """The attributes that images have, by the first of them."""
         first = self.data[0] if self.data else ImageObject()
         return ["image_data", "image_bytes", *(name for name in first.__dict__ if not name.startswith("_"))]
+
+    def _repr_html_(self) -> str:
+        return images_html(self)
 
     def filter(self, keep: np.ndarray) -> ImageBatch:
         """Keep the images where the boolean array `keep` is true."""

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from nemo_curator.cli.catalog import find_classes, parameters_of
+from nemo_curator.cli.catalog import parameters_of
 from nemo_curator.cli.main import main
+from nemo_curator.config.catalog import find_classes
 from nemo_curator.stages.text.filters import DocumentFilter, WordCountFilter
 
 

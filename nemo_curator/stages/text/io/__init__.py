@@ -1,6 +1,6 @@
 """Reading and writing documents."""
 
-from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader
-from nemo_curator.stages.text.io.writer import JsonlWriter, ParquetWriter
+from nemo_curator.stages.text.io.reader import HuggingFaceReader, JsonlReader, ParquetReader
+from nemo_curator.stages.text.io.writer import HuggingFaceWriter, JsonlWriter, ParquetWriter
 
-__all__ = ["JsonlReader", "JsonlWriter", "ParquetReader", "ParquetWriter"]
+__all__ = ["HuggingFaceReader", "HuggingFaceWriter", "JsonlReader", "JsonlWriter", "ParquetReader", "ParquetWriter"]

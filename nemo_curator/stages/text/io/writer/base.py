@@ -47,6 +47,11 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
             raise ValueError(f"{self.name}: unknown mode {self.mode!r}; known are {', '.join(MODES)}")
         self.write_kwargs = dict(self.write_kwargs or {})
 
+    @property
+    def folder(self) -> str:
+        """Where the files of the batches go."""
+        return absolute(self.path)
+
     @abstractmethod
     def write_data(self, task: DocumentBatch, file_path: str) -> None:
         """Write the documents to this path, which is a temporary one where files can be renamed."""
@@ -60,10 +65,10 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
     def check_inputs(self, paths: list[str]) -> None:
         """Raise if the run would delete files that it reads."""
         if self.mode == "overwrite":
-            refuse_to_empty(self.path, paths)
+            refuse_to_empty(self.folder, paths)
 
     def before_run(self, earlier: str | None = None) -> str:
-        self._folder = absolute(self.path)
+        self._folder = self.folder
         remove_leftovers(self._folder)
         if earlier is not None:
             self._run = earlier
@@ -82,7 +87,7 @@ class BaseWriter(ProcessingStage[DocumentBatch, FileGroupTask]):
         batch = task
         if self.fields:
             batch = task.select([name for name in self.fields if task.num_items or name in task.get_columns()])
-        path = f"{self._folder or absolute(self.path)}/{file_name(task)}{self._run}.{self.file_extension.lstrip('.')}"
+        path = f"{self._folder or self.folder}/{file_name(task)}{self._run}.{self.file_extension.lstrip('.')}"
         with appearing_whole(path) as place:
             self.write_data(batch, place)
             size = 0 if is_remote_url(place) else Path(place).stat().st_size
