@@ -23,7 +23,19 @@ def blocks(page, kind):
     return [body for found, body in BLOCK.findall(page.read_text()) if found == kind]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+SHORT_PAGES = [*sorted((ROOT / "docs" / "how-to").iterdir()), ROOT / "docs/migration.md", ROOT / "docs/from-dask.md"]
+
+
+@pytest.mark.parametrize("page", SHORT_PAGES, ids=lambda page: page.name)
+def test_the_examples_of_a_short_page_run(page, tmp_path, monkeypatch):
+    write_documents(tmp_path)
+    monkeypatch.chdir(tmp_path)  # in this process: to start one takes longer than what is in it
+    exec(compile("\n\n".join(blocks(page, "python")), page, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page not in SHORT_PAGES], ids=lambda page: page.name
+)
 def test_the_examples_of_a_page_run(page, tmp_path):
     write_documents(tmp_path)
     script = tmp_path / "example.py"
@@ -42,6 +54,8 @@ def test_the_examples_of_a_page_run(page, tmp_path):
 
 
 def write_documents(folder):
+    """What the pages speak of: a folder of six documents, and the tutorials of the checkout."""
+    (folder / "tutorials").symlink_to(ROOT / "tutorials")
     documents = folder / "documents"
     documents.mkdir()
     for name in ("a", "b"):
