@@ -23,7 +23,10 @@ def blocks(page, kind):
     return [body for found, body in BLOCK.findall(page.read_text()) if found == kind]
 
 
-SHORT_PAGES = [*sorted((ROOT / "docs" / "how-to").iterdir()), ROOT / "docs/migration.md", ROOT / "docs/from-dask.md"]
+SHORT_PAGES = [
+    *sorted((ROOT / "docs" / "how-to").iterdir()),
+    *(ROOT / "docs" / name for name in ("start.md", "migration.md", "from-dask.md")),
+]
 
 
 @pytest.mark.parametrize("page", SHORT_PAGES, ids=lambda page: page.name)
