@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nemo_curator.cli.main import main
+from nemo_curator.dask_era import REPLACEMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -98,6 +99,21 @@ def comparable(text):
 
 def without_times(table):
     return [line.split()[:-1] for line in table.strip().splitlines()[1:]]
+
+
+OLD = [name.rpartition(".")[2] for name in REPLACEMENTS]
+NEW = re.findall(r"`((?:core|pipeline|stages)\.[\w.]+)", (ROOT / "docs" / "from-dask.md").read_text())
+
+
+@pytest.mark.parametrize("path", sorted(set(NEW)))
+def test_what_replaces_a_call_of_the_dask_era_is_there(path):
+    module, _, name = f"nemo_curator.{path}".rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_the_page_on_the_dask_era_has_every_name_that_was_replaced(name):
+    assert re.search(rf"\b{name}\b", (ROOT / "docs" / "from-dask.md").read_text())
 
 
 def modules():
