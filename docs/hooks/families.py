@@ -2,6 +2,7 @@
 
 A line `<!-- filter: nemo_curator.stages.text.filters.line -->` in a page is where the filters of that module and of
 those below it are put. A class belongs to the line with the longest module; one that belongs to none is an error.
+`<!-- one: nemo_curator.pipeline.Pipeline.run -->` is where a single class or function is put.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import importlib
 import inspect
 import json
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ from nemo_curator.tasks import Task
 
 DOCS = Path(__file__).parent.parent
 MARK = re.compile(r"^<!-- ([a-z-]+): ([\w.]+) -->$", re.MULTILINE)
+ONE = "one"
 KIND_OF: dict[str, type] = {
     **KINDS,
     "workflow": WorkflowBase,
@@ -50,7 +53,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def fill(markdown: str) -> str:
     """Put the members of each family where the page says."""
-    return MARK.sub(lambda mark: "\n".join(_section(members()[mark[1], mark[2]])), markdown)
+    return MARK.sub(lambda mark: "\n".join(_put(mark[1], mark[2])), markdown)
+
+
+def _put(kind: str, place: str) -> Iterator[str]:
+    if kind != ONE:
+        return _section(members()[kind, place])
+    one = pkgutil.resolve_name(place)
+    return _member(one, entry_of("", one))
 
 
 @functools.cache
@@ -59,8 +69,9 @@ def members() -> dict[tuple[str, str], list[type]]:
     marks = [(mark[1], mark[2]) for page in sorted(DOCS.rglob("*.md")) for mark in MARK.finditer(page.read_text())]
     if twice := [mark for mark, times in Counter(marks).items() if times > 1]:
         raise ValueError(f"these are in the pages more than once: {twice}")
-    if unknown := {kind for kind, _ in marks} - KIND_OF.keys():
+    if unknown := {kind for kind, _ in marks} - {ONE, *KIND_OF}:
         raise ValueError(f"the pages name kinds {sorted(unknown)}; known are {sorted(KIND_OF)}")
+    marks = [mark for mark in marks if mark[0] != ONE]
     found: dict[tuple[str, str], list[type]] = {mark: [] for mark in marks}
     for kind, base in KIND_OF.items():
         for cls in find_classes(base):
@@ -83,12 +94,13 @@ def _section(classes: list[type]) -> Iterator[str]:
 def anchor(cls: type) -> str:
     """What a link to a class ends with: its name, or its whole path where another has the same."""
     names = Counter(other.__name__ for group in members().values() for other in group)
-    return cls.__name__ if names[cls.__name__] == 1 else f"{cls.__module__}.{cls.__name__}"
+    return cls.__qualname__ if names[cls.__name__] <= 1 else f"{cls.__module__}.{cls.__name__}"
 
 
 def _member(cls: type, one: Entry) -> Iterator[str]:
-    yield f"\n### {one.name} {{ #{anchor(cls)} }}\n"
-    yield f"`from {import_path(cls)} import {one.name}`\n"
+    yield f"\n### {cls.__qualname__} {{ #{anchor(cls)} }}\n"
+    if cls.__qualname__ == one.name:
+        yield f"`from {import_path(cls)} import {one.name}`\n"
     yield f"{one.description}\n"
     if shown := _doctest(cls):
         yield f"```pycon\n{shown}\n```\n"
@@ -96,6 +108,7 @@ def _member(cls: type, one: Entry) -> Iterator[str]:
         rows = [
             (f"`{each.name}`", each.type and f"`{each.type}`", f"`{each.default}`" if each.default else "must be given")
             for each in one.parameters
+            if each.name != "self"
         ]
         yield from _table(("parameter", "type", "default"), rows)
     if one.name in EXAMPLES:
@@ -105,7 +118,7 @@ def _member(cls: type, one: Entry) -> Iterator[str]:
 def import_path(cls: type) -> str:
     """The shortest module that has the class."""
     parts = cls.__module__.split(".")
-    for end in range(3, len(parts)):
+    for end in range(2, len(parts)):
         module = importlib.import_module(".".join(parts[:end]))
         if inspect.getattr_static(module, cls.__name__, None) is cls:
             return module.__name__
