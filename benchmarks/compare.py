@@ -42,13 +42,8 @@ def main() -> None:
         size = sum(len(gzip.decompress(path.read_bytes())) for path in source.iterdir()) / 1e6
         rows = count_rows(source)
         print(f"\n{job}: {rows} documents, {size:.0f} MB in {FILES} files of .jsonl.gz\n")
-        print_table(
-            job, size, versions, [(tool, *run(job, tool, pythons[tool], source, given)) for tool in wanted(job, tools)]
-        )
-
-
-def wanted(job: str, tools: list[str]) -> list[str]:
-    return [tool for tool in tools if tool in JOBS[job]]
+        chosen = [tool for tool in tools if tool in JOBS[job]]
+        print_table(size, versions, ((tool, *run(job, tool, pythons[tool], source, given)) for tool in chosen))
 
 
 def run(job: str, tool: str, python: str, source: Path, given: argparse.Namespace) -> tuple[int, Measured]:
@@ -63,11 +58,13 @@ def run(job: str, tool: str, python: str, source: Path, given: argparse.Namespac
     return count_rows(kept if kept.exists() else output / "deduplicated"), min(runs, key=lambda one: one.cpu_seconds)
 
 
-def print_table(job: str, size: float, versions: dict[str, str], results: list[tuple[str, int, Measured]]) -> None:
-    ours = next(measured.cpu_seconds for tool, _, measured in results if tool == "curator")
+def print_table(size: float, versions: dict[str, str], results: Iterable[tuple[str, int, Measured]]) -> None:
+    """A row for each tool as soon as it is through; the first is the one that the others are compared with."""
     print("| | version | kept | s CPU | MB per CPU s | times ours | s | peak MB |")
     print("|---|---|---|---|---|---|---|---|")
+    ours = None
     for tool, kept, one in results:
+        ours = ours or one.cpu_seconds
         cells = [
             tool,
             versions[tool],
