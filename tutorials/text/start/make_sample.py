@@ -15,21 +15,21 @@ RUBBISH = [
 ]
 
 
-def main() -> None:
+def main(folder: Path = HERE / "stories") -> None:
     chance = random.Random(7)
     stories = [text.strip() for text in STORIES.read_text(encoding="utf-8").split("<|endoftext|>")][:100]
     copies = chance.sample(stories, 12)
     near = [f"{text} Shared by a reader." for text in chance.sample(stories, 8)]
     texts = [*stories, *copies, *near, *RUBBISH]
     chance.shuffle(texts)
-    (HERE / "stories").mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     half = len(texts) // 2
     for name, part in {"a": texts[:half], "b": texts[half:]}.items():
         lines = [
             json.dumps({"id": f"{name}{number:03}", "site": f"site-{name}.example", "text": text}, ensure_ascii=False)
             for number, text in enumerate(part)
         ]
-        (HERE / "stories" / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
