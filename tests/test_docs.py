@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nemo_curator.cli.main import main
+from nemo_curator.dask_era import REPLACEMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,7 +24,22 @@ def blocks(page, kind):
     return [body for found, body in BLOCK.findall(page.read_text()) if found == kind]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+SHORT_PAGES = [
+    *sorted((ROOT / "docs" / "how-to").iterdir()),
+    *(ROOT / "docs" / name for name in ("start.md", "migration.md", "from-dask.md")),
+]
+
+
+@pytest.mark.parametrize("page", SHORT_PAGES, ids=lambda page: page.name)
+def test_the_examples_of_a_short_page_run(page, tmp_path, monkeypatch):
+    write_documents(tmp_path)
+    monkeypatch.chdir(tmp_path)  # in this process: to start one takes longer than what is in it
+    exec(compile("\n\n".join(blocks(page, "python")), page, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page not in SHORT_PAGES], ids=lambda page: page.name
+)
 def test_the_examples_of_a_page_run(page, tmp_path):
     write_documents(tmp_path)
     script = tmp_path / "example.py"
@@ -42,6 +58,8 @@ def test_the_examples_of_a_page_run(page, tmp_path):
 
 
 def write_documents(folder):
+    """What the pages speak of: a folder of six documents, and the tutorials of the checkout."""
+    (folder / "tutorials").symlink_to(ROOT / "tutorials")
     documents = folder / "documents"
     documents.mkdir()
     for name in ("a", "b"):
@@ -81,6 +99,21 @@ def comparable(text):
 
 def without_times(table):
     return [line.split()[:-1] for line in table.strip().splitlines()[1:]]
+
+
+OLD = [name.rpartition(".")[2] for name in REPLACEMENTS]
+NEW = re.findall(r"`((?:core|pipeline|stages)\.[\w.]+)", (ROOT / "docs" / "from-dask.md").read_text())
+
+
+@pytest.mark.parametrize("path", sorted(set(NEW)))
+def test_what_replaces_a_call_of_the_dask_era_is_there(path):
+    module, _, name = f"nemo_curator.{path}".rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_the_page_on_the_dask_era_has_every_name_that_was_replaced(name):
+    assert re.search(rf"\b{name}\b", (ROOT / "docs" / "from-dask.md").read_text())
 
 
 def modules():

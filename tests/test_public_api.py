@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+from nemo_curator.dask_era import REPLACEMENTS
+
 NAMES = """
 nemo_curator.stages.interleaved.filter.image_to_text_ratio_filter InterleavedImageToTextRatioFilterStage
 nemo_curator.stages.interleaved.stages BaseInterleavedFilterStage
@@ -62,7 +64,7 @@ nemo_curator.stages.deduplication.semantic.utils break_parquet_partition_into_gr
 nemo_curator.stages.deduplication.semantic.workflow SemanticDeduplicationWorkflow
 nemo_curator.stages.deduplication.clusters Cluster Explanation cluster_table explain largest_clusters read_clusters
 nemo_curator.stages.deduplication.clusters summarize_clusters write_clusters write_sources
-nemo_curator.stages.deduplication.exact ExactDuplicateIdentification
+nemo_curator.stages.deduplication.exact ExactDeduplicationWorkflow ExactDuplicateIdentification
 nemo_curator.stages.deduplication.exact.identification EXACT_DUPLICATE_GROUP_FIELD ExactDuplicateIdentification
 nemo_curator.stages.deduplication.exact.workflow ExactDeduplicationWorkflow ID_GENERATOR_OUTPUT_FILENAME
 nemo_curator.stages.deduplication.hashing hash_texts
@@ -288,6 +290,12 @@ def pairs(table):
 @pytest.mark.parametrize(("module", "name"), pairs(NAMES))
 def test_a_documented_name_resolves(module, name):
     assert getattr(importlib.import_module(module), name) is not None
+
+
+@pytest.mark.parametrize("remedy", [*REPLACEMENTS.values()])
+def test_what_replaces_a_name_of_the_dask_era_is_there(remedy):
+    module, _, name = remedy.split()[0].rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
 
 
 @pytest.mark.parametrize(("module", "name"), pairs(DASK_ERA))

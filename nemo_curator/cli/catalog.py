@@ -36,7 +36,7 @@ class Entry:
 
 def show(name: str | None, *, as_json: bool) -> int:
     """List all there is, or describe what has this name."""
-    entries = [_entry(kind, cls) for kind, base in KINDS.items() for cls in find_classes(base)]
+    entries = [entry_of(kind, cls) for kind, base in KINDS.items() for cls in find_classes(base)]
     if name is None:
         if as_json:
             print_json([asdict(one) for one in entries])
@@ -56,6 +56,19 @@ def show(name: str | None, *, as_json: bool) -> int:
     return 0
 
 
+def entry_of(kind: str, cls: type) -> Entry:
+    """Say what a class is, by its docstring and its constructor."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    return Entry(
+        cls.__name__,
+        kind,
+        f"{cls.__module__}.{cls.__qualname__}",
+        text.partition("\n")[0],
+        text.partition("Example:")[0].strip(),
+        parameters_of(cls),
+    )
+
+
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """The public parameters of a constructor."""
     try:
@@ -66,18 +79,6 @@ def parameters_of(cls: type) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(each.name, _type_text(each.annotation), None if each.default is each.empty else _text(each.default))
         for each in shown
-    )
-
-
-def _entry(kind: str, cls: type) -> Entry:
-    text = inspect.cleandoc(cls.__doc__ or "")
-    return Entry(
-        cls.__name__,
-        kind,
-        f"{cls.__module__}.{cls.__qualname__}",
-        text.partition("\n")[0],
-        text.partition("Example:")[0].strip(),
-        parameters_of(cls),
     )
 
 

@@ -136,6 +136,7 @@ def run_made(made: Any, config: Mapping[str, Any], executor: BaseExecutor | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a YAML file, as `python -m nemo_curator.config.run` does, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m nemo_curator.config.run", description=__doc__)
     parser.add_argument("--config-path", "-cp", default="text", help="folder of the file; here or in this package")
     parser.add_argument("--config-name", "-cn", required=True, help="name of the file, with or without .yaml")

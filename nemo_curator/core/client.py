@@ -89,6 +89,7 @@ class RayClient:
     _owner_pid: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def start(self) -> None:
+        """Start the cluster, or attach to the one there is, and return when it can take work."""
         if self.ray_process is not None and self.ray_process.poll() is not None:
             self.stop()
         if address := os.environ.get("RAY_ADDRESS") or connected_address():
@@ -103,6 +104,7 @@ class RayClient:
             raise
 
     def stop(self) -> None:
+        """End what `start` has started; a cluster of others stays."""
         if self._owner_pid != os.getpid():  # a fork must not end the cluster of its parent
             return
         atexit.unregister(self.stop)

@@ -15,7 +15,7 @@ AESTHETICS = HubModel("ttj/sac-logos-ava1-l14-linearMSE", ("model.safetensors",)
 
 
 class AestheticScorer(ModelInterface):
-    """Scores of roughly 1 to 10, from embeddings of CLIP ViT-L/14 that have length one.
+    """Rate images at roughly 1 to 10 by their embeddings: those of CLIP ViT-L/14, of length one.
 
     Nothing bends between the layers of the published model, so all five are one: a vector and a number, multiplied
     out in double precision when it is loaded.

@@ -30,7 +30,7 @@ def image_model(model_id: str = CLIP_ID, revision: str | None = None) -> HubMode
 
 
 class CLIPImageEmbeddings(ModelInterface):
-    """Images and texts as vectors of length one, in single precision.
+    """Turn images, and texts, into vectors of length one in single precision.
 
     `model_dir` has the folder `openai/clip-vit-large-patch14`, as it is on the hub, or that of another CLIP or SigLIP
     that `model_id` names; it may be such a folder itself. The halves for images and for texts are loaded when they are
@@ -110,7 +110,7 @@ class CLIPImageEmbeddings(ModelInterface):
 
 
 class CLIPAestheticScorer(ModelInterface):
-    """How much people like images, by their CLIP embedding: roughly 1 to 10."""
+    """Rate images at roughly 1 to 10, as people like them, by CLIP embeddings that it makes itself."""
 
     def __init__(self, model_dir: str | None = None):
         self.embeddings = CLIPImageEmbeddings(model_dir)

@@ -18,7 +18,7 @@ NSFW = ZippedModel(
 
 
 class NSFWScorer(ModelInterface):
-    """Probabilities, from embeddings of CLIP ViT-L/14 that have length one.
+    """Give the probability that an image is not safe for work, by embeddings of CLIP ViT-L/14 that have length one.
 
     The weights are in `laion/clip-autokeras-binary-nsfw` within `model_dir`, or in the file `weights_path`. Nothing
     but tensors is read from them.

@@ -41,6 +41,7 @@ class Pipeline:
             self.add_stage(stage)
 
     def add_stage(self, stage: ProcessingStage) -> Pipeline:
+        """Add a stage at the end; it returns the pipeline, so that calls can be chained."""
         if not isinstance(stage, ProcessingStage):
             raise TypeError(f"a pipeline is made of stages; {stage!r} is a {type(stage).__name__}")
         self.stages.append(stage)

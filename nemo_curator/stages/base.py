@@ -136,6 +136,7 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         return any(several in returned for several in ("list[", "iterator[", "generator["))
 
     def input_spec_for_task(self, task: Task) -> Spec:
+        """What of `inputs` holds for a task of this kind."""
         spec = self.inputs()
         if isinstance(spec, dict):
             for kind in type(task).__mro__:
@@ -150,6 +151,7 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         return not missing_inputs(task, attributes, columns)
 
     def supports_batch_processing(self) -> bool:
+        """Whether the stage treats several tasks together, by a `process_batch` of its own."""
         return type(self).process_batch is not ProcessingStage.process_batch
 
     def with_(
@@ -179,6 +181,7 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
         return stage
 
     def get_config(self) -> dict[str, Any]:
+        """Name, resources and batch size, for those who print them."""
         return {
             "name": self.name,
             "resources": self.resources,
@@ -234,6 +237,7 @@ class CompositeStage(ProcessingStage[X, Y]):
         return stage
 
     def decompose_and_apply_with(self) -> list[ProcessingStage]:
+        """The parts, each with the settings that `with_` gave it."""
         parts = self.decompose()
         for operation in getattr(self, "_with_operations", []):
             names = [part.name for part in parts]

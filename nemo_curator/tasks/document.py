@@ -90,15 +90,18 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         return self._table.nbytes if self._frame is None else int(self._frame.memory_usage(index=False).sum())
 
     def get_columns(self) -> list[str]:
+        """Names of the columns; nothing is made to find them out."""
         return self._table.column_names if self._frame is None else [str(name) for name in self._frame.columns]
 
     def validate(self) -> bool:
         return self.num_items > 0 and bool(self.get_columns())
 
     def to_pyarrow(self) -> pa.Table:
+        """The documents as an Arrow table; without a copy where no frame has been made."""
         return self._table if self._frame is None else _to_table(self._frame)
 
     def to_pandas(self) -> pd.DataFrame:
+        """The documents as a pandas frame; `data` stays what it was."""
         return _to_frame(self._table) if self._frame is None else self._frame
 
     def to_polars(self) -> Any:
@@ -116,6 +119,7 @@ class DocumentBatch(Task["pa.Table | pd.DataFrame"]):
         return documents_html(self)
 
     def column(self, name: str) -> pa.ChunkedArray:
+        """One column as Arrow has it."""
         if self._frame is None:
             return self._table.column(name)
         return _to_table(self._frame[[name]]).column(0)

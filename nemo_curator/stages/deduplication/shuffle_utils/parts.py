@@ -72,7 +72,10 @@ def gathered(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 class PartBuckets(BucketWriter):
-    """Empties its folder only where it is one of buckets."""
+    """Write each row into the bucket of its key, for a shuffle.
+
+    It empties its folder when a run starts, and only where it is one of buckets; other files are an error.
+    """
 
     def before_run(self, earlier: bool | None = None) -> bool:
         fs, place = locate(self._root, self.storage_options)
