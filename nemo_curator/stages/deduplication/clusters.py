@@ -166,7 +166,11 @@ def summarize_clusters(output_path: str, n: int = 10, storage_options: dict[str,
         for pair in table["measured"].value_counts().to_pylist():
             measured[pair["values"]] += pair["counts"]
     sizes = [(2 ** (power - 1) + 1, 2**power, powers[power]) for power in sorted(powers)]
-    rows = {one.cluster_id: _first_rows(place[one.cluster_id], one.cluster_id, storage_options) for one in largest}
+    rows: dict[Id, list[dict[str, Any]]] = {}
+    for path in {place[one.cluster_id] for one in largest}:
+        table = _read(path, storage_options)
+        for id_ in (one.cluster_id for one in largest if place[one.cluster_id] == path):
+            rows[id_] = table.filter(pc.equal(table["cluster_id"], id_)).slice(0, MEMBERS).to_pylist()
     ids = [row[name] for some in rows.values() for row in some for name in ("survivor_id", "member_id")]
     places = places_of(output_path, ids, storage_options)
     shown = [replace(one, members=_members(rows[one.cluster_id], places)) for one in largest]
@@ -228,10 +232,6 @@ def _sources_in(folder: str, storage_options: dict[str, Any] | None) -> pa.Table
     path = f"{absolute(folder)}/{SOURCES_FILE}"
     fs, place = locate(path, storage_options)
     return _read(path, storage_options) if ask(fs, "exists", place) else _SOURCES.empty_table()
-
-
-def _first_rows(path: str, cluster_id: Id, storage_options: dict[str, Any] | None) -> list[dict[str, Any]]:
-    return _matching(path, "cluster_id", cluster_id, storage_options).slice(0, MEMBERS).to_pylist()
 
 
 def _members(rows: list[dict[str, Any]], places: dict[Id, str]) -> list[dict[str, Any]]:
