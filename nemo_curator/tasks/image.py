@@ -44,8 +44,10 @@ class ImageObject:
     @property
     def nbytes(self) -> int:
         """Bytes of the encoded image, or of the pixels where it was not read."""
-        held = self.image_bytes if self.image_bytes is not None else self.__dict__["_pixels"]
-        return 0 if held is None else memoryview(held).nbytes
+        data, pixels = self.__dict__["_bytes"], self.__dict__["_pixels"]
+        if data is not None:
+            return len(data)
+        return 0 if pixels is None else memoryview(pixels).nbytes
 
     def drop_pixels(self) -> None:
         """Forget pixels that can be decoded again."""
@@ -74,13 +76,15 @@ def _pixels(image: ImageObject) -> np.ndarray | None:
 
 
 def _set_pixels(image: ImageObject, pixels: np.ndarray | None) -> None:
-    image.__dict__.update(_pixels=pixels, _bytes=None)
+    held = image.__dict__
+    held["_pixels"], held["_bytes"] = pixels, None
 
 
 def _set_bytes(image: ImageObject, data: bytes | None) -> None:
+    held = image.__dict__
     if data is not None:
-        image.__dict__["_pixels"] = None
-    image.__dict__["_bytes"] = data
+        held["_pixels"] = None
+    held["_bytes"] = data
 
 
 for _name, _property in {
