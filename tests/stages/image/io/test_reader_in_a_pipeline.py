@@ -16,6 +16,7 @@ from nemo_curator.stages.image import (
     ImageTextSimilarityFilterStage,
     ImageWriterStage,
 )
+from nemo_curator.stages.resources import Resources
 from tests.models.photos import IMAGES, needs_photos
 from tests.stages.image.io.images import picture, run, write_tar
 from tests.tiny_models import image_models_folder
@@ -58,6 +59,16 @@ def test_the_reader_leaves_decoding_to_a_stage_that_does_it_by_itself(stages, wh
     assert reader.decode == (decode and what != "leaves")
     assert reader._keeps_pixels == (what == "keeps")
     assert given.decode == decode
+
+
+def test_a_reader_that_decodes_nothing_runs_as_one_with_the_stage_that_does():
+    plan = make_plan([ImageReaderStage(input_path="in"), EMBEDDING, WRITER])
+    assert [physical.name for segment in plan.segments for physical in segment][:1] == [
+        "image_reader + image_embedding"
+    ]
+    own = ImageReaderStage(input_path="in").with_(resources=Resources(cpus=0.5))
+    apart = make_plan([own, EMBEDDING])
+    assert [physical.name for segment in apart.segments for physical in segment] == ["image_reader", "image_embedding"]
 
 
 @pytest.fixture(scope="module")
