@@ -75,7 +75,7 @@ def small_by_webdataset(path: str) -> Iterator[Image.Image]:
 
 def small_by_curator(path: str, **settings: object) -> Iterator[Image.Image]:
     for image in with_curator(path, **settings):
-        yield Image.fromarray(image.image_data).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        yield Image.fromarray(image.decode()).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 def compare(title: str, path: str, ways: dict[str, Callable[[str], Iterator]]) -> None:
