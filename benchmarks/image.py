@@ -55,6 +55,12 @@ def with_webdataset(path: str) -> Iterator[bytes]:
         yield sample["jpg"]
 
 
+def parsed_by_webdataset(path: str) -> Iterator[bytes]:
+    """With captions as text and JSON parsed, as the reader of Curator gives them."""
+    for sample in webdataset.WebDataset(path, shardshuffle=False).decode():
+        yield sample["jpg"]
+
+
 def with_curator(path: str, **settings: object) -> Iterator[object]:
     stage = ImageReaderStage(verbose=False, **settings)
     with counting(StageCount("read")):
@@ -69,7 +75,7 @@ def small_by_webdataset(path: str) -> Iterator[Image.Image]:
 
 def small_by_curator(path: str, **settings: object) -> Iterator[Image.Image]:
     for image in with_curator(path, **settings):
-        yield Image.fromarray(image.image_data).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        yield Image.fromarray(image.decode()).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 def compare(title: str, path: str, ways: dict[str, Callable[[str], Iterator]]) -> None:
@@ -94,7 +100,8 @@ def main(count: int) -> None:
         write_tar(small, 20 * count, 300, 220)
         write_tar(photos, count, 1600, 1200)
         reading = {
-            "webdataset": with_webdataset,
+            "webdataset, captions and JSON parsed": parsed_by_webdataset,
+            "webdataset, as bytes": with_webdataset,
             "tarfile": with_tarfile,
             "ImageReaderStage(decode=False)": lambda path: with_curator(path, decode=False),
         }
@@ -102,6 +109,7 @@ def main(count: int) -> None:
         scaling = {
             "webdataset, Pillow": small_by_webdataset,
             "ImageReaderStage(num_threads=1)": lambda path: small_by_curator(path, num_threads=1),
+            "ImageReaderStage(decode=False)": lambda path: small_by_curator(path, decode=False),
             "ImageReaderStage(num_threads=1, decode_size=224)": lambda path: small_by_curator(
                 path, num_threads=1, decode_size=SIDE
             ),

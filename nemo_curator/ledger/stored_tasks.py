@@ -9,9 +9,11 @@ from typing import Any
 import pyarrow as pa
 from fsspec import AbstractFileSystem
 
+from nemo_curator.ledger.stored_images import can_be_stored, images_as_table, images_of_table, is_plain
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.client_utils import is_remote_url, local_path
 from nemo_curator.utils.storage import ask, is_local, kind_of, locate
@@ -20,11 +22,10 @@ from nemo_curator.utils.whole_files import put
 Stored = list[dict[str, Any]]
 Storages = dict[str, dict[str, Any]]
 """The storage options of the folders that stages write to."""
-_PLAIN = (str, int, float, bool, type(None))
 
 
 def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: str) -> Stored | None:
-    """Describe tasks as JSON, with Arrow files in the folder for documents; None if one is of another kind."""
+    """Describe tasks as JSON, with files in the folder for what is in them; None if one cannot be described."""
     if not all(map(_is_storable, tasks)):
         return None
     stored = []
@@ -44,6 +45,9 @@ def store_tasks(tasks: list[Task], fs: AbstractFileSystem, folder: str, name: st
             if task._absent is not None:
                 one["absent"] = f"tasks/{name}-{number}-absent.arrow"
                 one["absent_bytes"] = _write_table(task._absent, fs, f"{folder}/{one['absent']}")
+        elif isinstance(task, ImageBatch):
+            one["images"] = f"tasks/{name}-{number}.arrow"
+            one["bytes"] = _write_table(images_as_table(task.data), fs, f"{folder}/{one['images']}")
         stored.append(one)
     return stored
 
@@ -69,7 +73,7 @@ def output_storages(stages: Sequence[ProcessingStage]) -> Storages:
 def are_there(stored: Stored, fs: AbstractFileSystem, folder: str, storages: Storages) -> bool:
     """Whether the files that the tasks stand for are still there, as long as they were."""
     for one in stored:
-        for what, size in (("documents", "bytes"), ("absent", "absent_bytes")):
+        for what, size in (("documents", "bytes"), ("images", "bytes"), ("absent", "absent_bytes")):
             if what in one and _size(fs, f"{folder}/{one[what]}") != one.get(size):
                 return False
         paths = [path for path in one.get("files", []) if not path.startswith(("http://", "https://"))]
@@ -116,6 +120,9 @@ def _load(one: dict[str, Any], fs: AbstractFileSystem, folder: str) -> Task:
     if "files" in one:
         config = {key: tuple(value) if key == "byte_range" else value for key, value in one["reader_config"].items()}
         task = FileGroupTask(one["dataset_name"], one["files"], reader_config=config, _metadata=one["metadata"])
+    elif "images" in one:
+        images = images_of_table(_read_table(fs, f"{folder}/{one['images']}"))
+        task = ImageBatch(one["dataset_name"], images, _metadata=one["metadata"])
     else:
         table = _read_table(fs, f"{folder}/{one['documents']}")
         absent = _read_table(fs, f"{folder}/{one['absent']}") if "absent" in one else None
@@ -141,12 +148,6 @@ def _read_table(fs: AbstractFileSystem, path: str) -> pa.Table:
 
 
 def _is_storable(task: Task) -> bool:
-    return type(task) in (FileGroupTask, DocumentBatch) and _is_plain(task._metadata)
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, _PLAIN)
+    if type(task) is ImageBatch:
+        return is_plain(task._metadata) and all(map(can_be_stored, task.data))
+    return type(task) in (FileGroupTask, DocumentBatch) and is_plain(task._metadata)

@@ -41,12 +41,20 @@ class PixelRecipe:
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
 
+    @property
+    def side(self) -> int:
+        """The longest side that an image is scaled to, of which the long side of a photo is no part; 0 for any."""
+        return self.shortest_edge or max(self.size or (0,))
+
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Channels, rows and columns in single precision, of an array of rows, columns and the channels red to blue."""
         scaled = self._scaled(image)
         if self.crop is not None:
             scaled = _middle(scaled, self.crop)
-        return np.stack([values[scaled[..., channel]] for channel, values in enumerate(self._values)])
+        made = np.empty((scaled.shape[2], *scaled.shape[:2]), np.float32)
+        for channel, values in enumerate(self._values):
+            np.take(values, scaled[..., channel], out=made[channel], mode="clip")  # which, unlike "raise", has no copy
+        return made
 
     @cached_property
     def _values(self) -> np.ndarray:

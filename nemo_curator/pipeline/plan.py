@@ -89,6 +89,7 @@ def make_plan(
     check_roles(flat)
     check_extras(flat)
     check_contract(flat)
+    flat = [stage.followed_by(flat[at + 1 :]) for at, stage in enumerate(flat)]
     source = None if has_data(tasks) or not makes_tasks(flat[0]) else flat[0]
     rest = list(enumerate(flat))[0 if source is None else 1 :]
     segments = tuple(tuple(_fused(segment, fuse)) for segment in _cut(rest))

@@ -14,7 +14,7 @@ from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nemo_curator.backends.base import NodeInfo, WorkerMetadata
 
@@ -99,6 +99,10 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
     def with_source(self) -> list[ProcessingStage]:
         """The stage, behind the one that finds what it reads where it was told where to look."""
         return [self]
+
+    def followed_by(self, stages: Sequence[ProcessingStage]) -> ProcessingStage:
+        """The stage, or a copy that leaves out what none of those that follow it needs."""
+        return self
 
     def setup_on_node(self, node_info: NodeInfo | None = None, worker_metadata: WorkerMetadata | None = None) -> None:
         """Once on every machine, before `setup`: fetch models."""

@@ -45,8 +45,24 @@ class ImageObject:
     @property
     def nbytes(self) -> int:
         """Bytes of the encoded image, or of the pixels where it was not read."""
-        held = self.image_bytes if self.image_bytes is not None else self.__dict__["_pixels"]
-        return 0 if held is None else memoryview(held).nbytes
+        data, pixels = self.__dict__["_bytes"], self.__dict__["_pixels"]
+        if data is not None:
+            return len(data)
+        return 0 if pixels is None else memoryview(pixels).nbytes
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether pixels are held, and need not be decoded."""
+        return self.__dict__["_pixels"] is not None
+
+    def decode(self, decode_size: int | None = None) -> np.ndarray | None:
+        """The pixels that are held; else they are decoded and not remembered.
+
+        A JPEG may then come smaller, as with the attribute, which counts where it is set.
+        """
+        if self.has_pixels or self.image_bytes is None:
+            return self.__dict__["_pixels"]
+        return decode_rgb(self.image_bytes, self.decode_size or decode_size)
 
     def drop_pixels(self) -> None:
         """Forget pixels that can be decoded again."""
@@ -69,19 +85,20 @@ class ImageObject:
 
 
 def _pixels(image: ImageObject) -> np.ndarray | None:
-    if image.__dict__["_pixels"] is None and image.image_bytes is not None:
-        image.__dict__["_pixels"] = decode_rgb(image.image_bytes, image.decode_size)
-    return image.__dict__["_pixels"]
+    pixels = image.__dict__["_pixels"] = image.decode()
+    return pixels
 
 
 def _set_pixels(image: ImageObject, pixels: np.ndarray | None) -> None:
-    image.__dict__.update(_pixels=pixels, _bytes=None)
+    held = image.__dict__
+    held["_pixels"], held["_bytes"] = pixels, None
 
 
 def _set_bytes(image: ImageObject, data: bytes | None) -> None:
+    held = image.__dict__
     if data is not None:
-        image.__dict__["_pixels"] = None
-    image.__dict__["_bytes"] = data
+        held["_pixels"] = None
+    held["_bytes"] = data
 
 
 for _name, _property in {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -37,26 +39,25 @@ def decode_rgb(data: bytes, decode_size: int | None = None) -> np.ndarray:
     a quarter or an eighth of its size, as long as each side keeps so many pixels. InputError says why one cannot be
     decoded.
     """
-    image_module, ops = need("PIL.Image", extra="image"), need("PIL.ImageOps", extra="image")
-    try:
-        with image_module.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InputError(f"an image of {width} x {height} pixels; wanted at most {MAX_PIXELS} pixels")
-            if decode_size is not None:
-                image.draft(None, (decode_size, decode_size))
-            width, height = image.size
-            with _large if width * height > LARGE_PIXELS else nullcontext():
-                ops.exif_transpose(image, in_place=True)
-                pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    except (InputError, MissingExtraError):
-        raise
-    except image_module.UnidentifiedImageError as error:
-        raise InputError("no image that can be decoded: Pillow does not know its format, or its header") from error
-    except Exception as error:  # decoders raise errors of every kind on files that hold nonsense
-        raise InputError(f"no image that can be decoded: {type(error).__name__}: {error}") from error
+    ops = need("PIL.ImageOps", extra="image")
+    with _opened(data, decode_size) as image:
+        width, height = image.size
+        with _large if width * height > LARGE_PIXELS else nullcontext():
+            ops.exif_transpose(image, in_place=True)
+            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     pixels.flags.writeable = False
     return pixels
+
+
+def check_image(data: bytes) -> None:
+    """Raise InputError if an image cannot be decoded. Of a JPEG all is read, and an eighth of each side computed."""
+    decode_rgb(data, 1)
+
+
+def image_size(data: bytes, decode_size: int | None = None) -> tuple[int, int]:
+    """Width and height that an image is decoded to, before it is turned upright, by its header alone."""
+    with _opened(data, decode_size) as image:
+        return image.size
 
 
 def encode_image(pixels: np.ndarray) -> bytes:
@@ -91,6 +92,36 @@ def extension_of(data: bytes) -> str | None:
     if data[:2] in _NETPBM and data[2:3].isspace():
         return _NETPBM[data[:2]]
     return next((extension for start, extension in _SIGNATURES.items() if data.startswith(start)), None)
+
+
+@contextmanager
+def _opened(data: bytes, decode_size: int | None) -> Iterator[Any]:
+    """The image of Pillow, of which the header has been read. Whatever goes wrong with it is an InputError."""
+    image_module = need("PIL.Image", extra="image")
+    try:
+        with image_module.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InputError(f"an image of {width} x {height} pixels; wanted at most {MAX_PIXELS} pixels")
+            if decode_size is not None:
+                image.draft(None, (decode_size, decode_size))
+            yield image
+    except (InputError, MissingExtraError):
+        raise
+    except image_module.UnidentifiedImageError as error:
+        raise InputError(f"no image that can be decoded: {_unknown(data)}") from error
+    # on damaged files decoders raise SyntaxError, struct.error, IndexError, ValueError, OSError, MemoryError and errors
+    # of their own: nothing less catches them all
+    except Exception as error:
+        raise InputError(f"no image that can be decoded: {type(error).__name__}: {error}") from error
+
+
+def _unknown(data: bytes) -> str:
+    """Why Pillow does not know an image."""
+    kind = extension_of(data)
+    if kind in ("heic", "heif"):
+        return "Pillow reads HEIC once pillow_heif.register_heif_opener() was called (pip install pillow-heif)"
+    return "Pillow does not know its format, or its header"
 
 
 def _as_bytes(pixels: np.ndarray) -> np.ndarray:

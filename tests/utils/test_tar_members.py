@@ -9,11 +9,13 @@ import tarfile
 import fsspec
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nemo_curator.errors import InputError
 from nemo_curator.utils import tar_members as module
 from nemo_curator.utils.file_utils import tar_safe_extract
-from nemo_curator.utils.tar_members import tar_members
+from nemo_curator.utils.tar_members import members_of, tar_members
 
 COMPRESS = {
     ".tar": bytes,
@@ -290,3 +292,37 @@ def test_extraction_never_leaves_the_folder(tmp_path):
                     tar_safe_extract(tar, str(folder))
         assert [path.name for path in outside.iterdir()] == ["kept"]
         assert (outside / "kept").read_text() == "kept"
+
+
+def read_in_pieces(data, size):
+    """All that is said of an archive which comes in pieces of this size."""
+    said, found = [], []
+    pieces = (data[start : start + size] for start in range(0, len(data), size))
+    found.extend(members_of(pieces, "a.tar", skipped=said.append, damaged=said.append, max_bytes=2000))
+    return found, list(map(str, said))
+
+
+WHOLE = archive(
+    [("a.jpg", b"x" * 700), ("d/e_1/b.seg.png", b"y" * 512), ("c.txt", b""), ("d.jpg", b"z" * 2001), ("e", b"1")]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=2))
+@settings(max_examples=200, deadline=None)
+def test_what_is_held_is_read_like_what_comes_block_by_block(changes):
+    data = bytearray(WHOLE)
+    for place, byte in changes:
+        data[place] = byte
+    assert read_in_pieces(bytes(data), len(data)) == read_in_pieces(bytes(data), 512)
+
+
+@pytest.mark.parametrize(
+    "change", [(124, b"00000001274 "), (124, b"000000001_00"), (148, b"  1234\0 "), (257, b"ustax")]
+)
+def test_a_header_with_anything_unusual_is_judged_like_one_that_comes_by_itself(change):
+    place, new = change
+    data = bytearray(WHOLE)
+    data[place : place + len(new)] = new
+    if place != 148:
+        data[148:156] = b"%06o\0 " % (sum(data[:148]) + sum(data[156:512]) + 256)
+    assert read_in_pieces(bytes(data), len(data)) == read_in_pieces(bytes(data), 512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from nemo_curator.kernels.hamming import BITS, find_near_hashes
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import CompositeStage, ProcessingStage
 from nemo_curator.stages.image.deduplication.phash import perceptual_hash
-from nemo_curator.stages.image.usable import with_pixels
+from nemo_curator.stages.image.usable import PixelUse, with_pixels
 from nemo_curator.tasks.image import ImageBatch
 
 
@@ -47,6 +47,7 @@ class ImageHashStage(ProcessingStage[ImageBatch, ImageBatch]):
     is_perceptual: bool = True
     name: str = "image_hash"
 
+    pixel_use: ClassVar[PixelUse] = "decodes"
     is_row_wise = True
     requires = {"PIL": "image"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.deduplication.removal_ids import RemovalIds
+from nemo_curator.stages.image.usable import PixelUse
 from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.utils.find_files import find_input_files
 
@@ -32,6 +33,7 @@ class ImageDuplicatesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
 
     _ids: RemovalIds | None = field(default=None, init=False, repr=False, compare=False)
 
+    pixel_use: ClassVar[PixelUse] = "none"
     is_row_wise = True
 
     def inputs(self) -> tuple[list[str], list[str]]:

@@ -2,81 +2,79 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nemo_curator.models.clip import CLIP_ID, CLIPImageEmbeddings
-from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.stages.image.usable import set_aside, with_pixels
-from nemo_curator.stages.resources import gpus_or
+from nemo_curator.errors import StageSetupError
+from nemo_curator.stages.image.clip_stage import ClipStage
+from nemo_curator.stages.image.usable import PixelUse, set_aside, usable_pixels
 from nemo_curator.tasks.image import ImageBatch, ImageObject
-
-MOST_CPUS = 4
-"""For one worker without a GPU: it holds a model of a gigabyte, and matrices this large keep several CPUs busy."""
 
 
 @dataclass
-class ImageEmbeddingStage(ProcessingStage[ImageBatch, ImageBatch]):
+class ImageEmbeddingStage(ClipStage):
     """Give each image its CLIP embedding: a vector of length one in single precision, with 768 numbers by default.
 
     The model is CLIP ViT-L/14 in `model_dir`, as `CLIPImageEmbeddings` finds it, or another CLIP or SigLIP that
-    `model_id` names. An image that cannot be decoded to height, width and RGB in 8 bits fails and is set aside. With
-    `remove_image_data` the image goes when it has been used, its bytes and its pixels. `num_gpus_per_worker` counts
-    where there is a GPU; else a worker takes up to four CPUs. `verbose` changes nothing: the account of the run says
-    it all.
+    `model_id` names. Images are decoded and scaled in threads, while the model is at those before. A JPEG is decoded
+    to no more than it takes for the same embedding up to its fifth digit; with `full_decode` to all its pixels. An
+    image that cannot be decoded to height, width and RGB in 8 bits fails and is set aside. With `remove_image_data`
+    the image goes when it has been used, its bytes and its pixels. `num_gpus_per_worker` counts where there is a GPU;
+    else a worker takes up to four CPUs. `verbose` changes nothing: the account of the run says it all.
     """
 
-    model_dir: str | None = None
-    num_gpus_per_worker: float = 0.25
-    model_inference_batch_size: int = 32
     verbose: bool = False
     remove_image_data: bool = False
     name: str = "image_embedding"
-    model_id: str = CLIP_ID
-    revision: str | None = None
+    full_decode: bool = field(default=False, kw_only=True)
 
-    model: Any = field(default=None, init=False, repr=False, compare=False)
-
-    is_row_wise = True
-    requires = {"torch": "image", "transformers": "image", "PIL": "image"}
-
-    def __post_init__(self) -> None:
-        self.resources = gpus_or(self.num_gpus_per_worker, float(min(MOST_CPUS, os.cpu_count() or 1)))
-        if self.model_inference_batch_size < 1:
-            raise ValueError(f"model_inference_batch_size is {self.model_inference_batch_size}; wanted at least 1")
-
-    def inputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], []
-
-    def outputs(self) -> tuple[list[str], list[str]]:
-        return ["data"], []
-
-    def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
-        CLIPImageEmbeddings.download_weights_on_node(self.model_dir, self.model_id, self.revision)
+    pixel_use: ClassVar[PixelUse] = "decodes"
 
     def setup(self, worker_metadata: Any = None) -> None:
-        self.model = CLIPImageEmbeddings(self.model_dir, self.model_id, self.revision)
+        super().setup()
         self.model.setup()
 
-    def teardown(self) -> None:
-        self.model = None
-
     def process(self, task: ImageBatch) -> ImageBatch:
+        if self.model is None:
+            raise StageSetupError(f"{self.name}: call setup before process")
         embedded: list[ImageObject] = []
-        for start in range(0, len(task.data), self.model_inference_batch_size):
-            embedded += self._embedded(task.data[start : start + self.model_inference_batch_size], task)
+        for images, prepared in self._prepared(task.data):
+            embedded += self._embedded(images, prepared, task)
         task.data = embedded
         return task
 
-    def _embedded(self, images: list[ImageObject], task: ImageBatch) -> list[ImageObject]:
+    def _prepared(self, images: list[ImageObject]) -> Iterator[tuple[list[ImageObject], list[np.ndarray | str]]]:
+        """As many images as the model takes with its input, or what is wrong with one, while the next are prepared."""
+        size = self.model_inference_batch_size
+        groups = [images[start : start + size] for start in range(0, len(images), size)]
+        with ThreadPoolExecutor(self.model.threads, thread_name_prefix="prepare") as pool:
+            ahead = pool.map(self._prepare, groups[0]) if groups else iter(())
+            for group, following in zip(groups, [*groups[1:], []]):
+                prepared = list(ahead)
+                ahead = pool.map(self._prepare, following)
+                yield group, prepared
+
+    def _prepare(self, image: ImageObject) -> np.ndarray | str:
+        pixels = usable_pixels(image, None if self.full_decode else self.model.decode_size)
+        return pixels if isinstance(pixels, str) else self.model.prepare(pixels)
+
+    def _embedded(
+        self, images: list[ImageObject], prepared: list[np.ndarray | str], task: ImageBatch
+    ) -> list[ImageObject]:
         """Those of some images that have an embedding now."""
-        usable = list(with_pixels(images, task))
+        usable = []
+        for image, made in zip(images, prepared, strict=True):
+            if isinstance(made, str):
+                set_aside(image, made, task)
+            else:
+                usable.append((image, made))
         if not usable:
             return []
-        vectors = as_numpy(self.model([pixels for _, pixels in usable]))
+        vectors = as_numpy(self.model.embed(np.stack([made for _, made in usable])))
         embedded = []
         for (image, _), vector in zip(usable, vectors, strict=True):
             if not np.isfinite(vector).all():

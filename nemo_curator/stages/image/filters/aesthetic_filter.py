@@ -9,6 +9,7 @@ import numpy as np
 
 from nemo_curator.models.aesthetics import AestheticScorer
 from nemo_curator.stages.image.filters.base import BaseFilterStage
+from nemo_curator.stages.image.usable import PixelUse
 
 
 @dataclass
@@ -22,6 +23,7 @@ class ImageAestheticFilterStage(BaseFilterStage):
     name: str = "image_aesthetic_filter"
 
     score_field: ClassVar[str] = "aesthetic_score"
+    pixel_use: ClassVar[PixelUse] = "none"
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
         AestheticScorer.download_weights_on_node(self.model_dir)

@@ -9,6 +9,7 @@ import numpy as np
 
 from nemo_curator.models.nsfw import NSFWScorer
 from nemo_curator.stages.image.filters.base import BaseFilterStage
+from nemo_curator.stages.image.usable import PixelUse
 
 
 @dataclass
@@ -23,6 +24,7 @@ class ImageNSFWFilterStage(BaseFilterStage):
     weights_path: str | None = None
 
     score_field: ClassVar[str] = "nsfw_score"
+    pixel_use: ClassVar[PixelUse] = "none"
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
         if self.weights_path is None:

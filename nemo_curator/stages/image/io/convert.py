@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from nemo_curator.stages.base import ProcessingStage
+from nemo_curator.stages.image.usable import PixelUse
 from nemo_curator.tasks.document import DocumentBatch, to_array
 from nemo_curator.tasks.image import ImageBatch
 
@@ -22,6 +23,8 @@ class ConvertImageBatchToDocumentBatchStage(ProcessingStage[ImageBatch, Document
 
     fields: list[str] = field(default_factory=list)
     name: str = "convert_image_batch_to_document_batch"
+
+    pixel_use: ClassVar[PixelUse] = "last"
 
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field
 from itertools import chain
@@ -22,13 +22,14 @@ from nemo_curator.stages.image.io.sources import Sidecars, image_in_file, images
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch, ImageObject
+from nemo_curator.utils.image_codec import check_image, image_size
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_BATCH = 100
 BATCH_BYTES = 2**28
 """The most bytes of encoded images that become one batch, beside the image that comes last."""
-PIXEL_BYTES = 2**29
+PIXEL_BYTES = 2**27
 """The most bytes of pixels that a batch keeps of its images; those of others are decoded again when asked for."""
 BLOCK_BYTES = 2**26
 """Files that are smaller are read together, up to this size, so that a folder of images is not as many partitions."""
@@ -45,9 +46,10 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
     folder that was searched, and the key or row in it, however files are grouped.
 
     `dali_batch_size`, `batch_size` and `task_batch_size` are three names of the images of a batch (100). An image that
-    cannot be decoded is set aside; `decode=False` leaves that to the stages that want pixels. `decode_size` is as in
-    `ImageObject`. Decoding takes at most `num_threads` threads, and no GPU, whatever `num_gpus_per_worker` says.
-    `verbose` logs each file.
+    cannot be decoded is set aside. `decode=False` leaves that to the stages that want pixels, and so does a pipeline
+    where one that decodes by itself comes before all others that look at pixels; where none looks at them, images are
+    only checked. `decode_size` is as in `ImageObject`. Decoding takes at most `num_threads` threads, and no GPU,
+    whatever `num_gpus_per_worker` says. `verbose` logs each file.
     """
 
     dali_batch_size: int | None = None
@@ -64,6 +66,7 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
     image_field: str | None = field(default=None, kw_only=True)
     storage_options: dict[str, Any] | None = field(default=None, kw_only=True)
 
+    _keeps_pixels = True
     resources = Resources(cpus=1.0)
     requires = {"PIL": "image"}
     remedy_without_tasks = (
@@ -104,6 +107,19 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
             self.input_path, self.files_per_partition, block, extensions, storage_options=self.storage_options
         )
         return [finder, reader]
+
+    def followed_by(self, stages: Sequence[ProcessingStage]) -> ProcessingStage:
+        reader = copy.copy(self)
+        for stage in stages:
+            use = getattr(stage, "pixel_use", "all")
+            if use == "none":
+                continue
+            reader.decode = self.decode and use != "decodes"
+            reader._keeps_pixels = use == "all"
+            if use == "decodes" and stage is stages[0] and _may_join(self, stage):
+                reader.resources = stage.resources  # they run as one then, and hold a batch, not all of a tar
+            break
+        return reader
 
     def process(self, task: FileGroupTask) -> Iterator[ImageBatch]:
         if not task.data:
@@ -157,7 +173,7 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
         """The images that can be decoded; the others are set aside."""
         if not self.decode:
             return images
-        room, kept = _Room(PIXEL_BYTES), []
+        room, kept = _Room(PIXEL_BYTES if self._keeps_pixels else 0), []
         for start in range(0, len(images), self._threads):  # or decoded images would pile up
             group = images[start : start + self._threads]
             for image, error in zip(group, pool.map(room.decode, group)):
@@ -168,6 +184,11 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
         return kept
 
 
+def _may_join(reader: ImageReaderStage, stage: ProcessingStage) -> bool:
+    """Whether a reader, which decodes nothing, may run where a stage does that needs more CPUs."""
+    return reader.resources == ImageReaderStage.resources and not stage.resources.requires_gpu
+
+
 class _Room:
     """How many bytes of pixels may still be kept."""
 
@@ -175,18 +196,24 @@ class _Room:
         self._left, self._lock = nbytes, Lock()
 
     def decode(self, image: ImageObject) -> InputError | None:
-        """Decode an image; returns what is wrong with it. Pixels for which there is no room are forgotten."""
+        """Decode an image, or only check it where there is no room for its pixels; returns what is wrong with it."""
         try:
-            pixels = image.image_data
+            if self._has_room(image):
+                _ = image.image_data
+            elif image.image_bytes is not None:
+                check_image(image.image_bytes)
         except InputError as error:
             return error
-        size = 0 if pixels is None else pixels.nbytes
-        with self._lock:
-            fits = size <= self._left
-            self._left -= size if fits else 0
-        if not fits:
-            image.drop_pixels()
         return None
+
+    def _has_room(self, image: ImageObject) -> bool:
+        if not self._left or image.image_bytes is None:
+            return False
+        width, height = image_size(image.image_bytes, image.decode_size)
+        with self._lock:
+            fits = 3 * width * height <= self._left
+            self._left -= 3 * width * height if fits else 0
+        return fits
 
 
 def _grouped(images: Iterator[ImageObject], most: int) -> Iterator[list[ImageObject]]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
 import numpy as np
@@ -18,6 +18,7 @@ from nemo_curator.errors import InputError
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.image.io.names import file_stem, unused
+from nemo_curator.stages.image.usable import PixelUse
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch, ImageObject
 from nemo_curator.utils.client_utils import is_remote_url, local_path
@@ -65,6 +66,7 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
     mode: Literal["ignore", "overwrite", "error"] = field(default="ignore", kw_only=True)
     storage_options: dict[str, Any] | None = field(default=None, kw_only=True)
 
+    pixel_use: ClassVar[PixelUse] = "last"
     requires = {"PIL": "image"}
 
     def __post_init__(self) -> None:

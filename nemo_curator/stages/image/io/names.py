@@ -17,6 +17,7 @@ NAME_BYTES = 100
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 _UNSAFE = re.compile(r"[^\w-]")
 _SAFE = re.compile(r"[\w~+=-]+")
+_SHORT_AND_SAFE = re.compile(rf"[\w-]{{1,{NAME_BYTES // 4}}}")
 _SHORT = {"/": "~", ".": "+"}
 
 
@@ -28,8 +29,8 @@ def split_key(member: str) -> tuple[str, str] | None:
     >>> split_key("a.b/0001.seg.PNG")
     ('a.b/0001', 'seg.png')
     """
-    found = _MEMBER.fullmatch(name := member.removeprefix("./"))
-    return (found[1], found[2].lower()) if found and name else None
+    found = _MEMBER.fullmatch(member.removeprefix("./"))
+    return (found[1], found[2].lower()) if found else None
 
 
 def is_image(path: str) -> bool:
@@ -46,6 +47,8 @@ def safe_name(name: str) -> str:
     >>> safe_name("shards/00.1.tar")
     'shards~00+1+tar'
     """
+    if _SHORT_AND_SAFE.fullmatch(name):
+        return name
     safe = _UNSAFE.sub(lambda found: _SHORT.get(found[0]) or _in_hex(found[0]), name)
     data = safe.encode(errors="surrogatepass")
     if len(data) <= NAME_BYTES:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,21 @@ from nemo_curator.utils.tar_members import MEMBER_BYTES, tar_members
 
 NO_IMAGE = "sample without an image"
 NO_KEY = "member without a key"
+IMAGE = "image"
+"""The kind of the members that are images."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Sample:
-    """Members of an archive that share a key, in the order in which they came."""
+    """Members of an archive that share a key, by their extension, in the order in which they came."""
 
     key: str
-    members: list[tuple[str, str, bytes]] = field(default_factory=list)
-    """Name, extension and content."""
-    extensions: set[str] = field(default_factory=set)
+    members: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Name and content."""
     nbytes: int = 0
 
     def add(self, name: str, extension: str, data: bytes) -> None:
-        self.members.append((name, extension, data))
-        self.extensions.add(extension)
+        self.members[extension] = name, data
         self.nbytes += len(data)
 
 
@@ -54,18 +54,17 @@ def images_in_tar(path: str, root: str, storage_options: dict[str, Any] | None =
     """
     container, taken = container_id(path, root), set[str]()
     for sample in _samples(path, storage_options):
-        images = [(name, data) for name, extension, data in sample.members if is_image(f".{extension}")]
+        images = [member for extension, member in sample.members.items() if _kind(extension) == IMAGE]
         if not images:
             counts.seen(1, sample.nbytes)
             counts.dropped(NO_IMAGE, 1)
             continue
         counts.seen(len(images), sample.nbytes)
-        known = _known(sample)
         for name, data in images:
             # an extension is part of the id only where there are several images of a key
             own = safe_name(sample.key if len(images) == 1 else name.removeprefix("./"))
             image_id = unused(f"{container}~~{own}", taken)
-            yield ImageObject(f"{path}/{name}", image_id, image_bytes=data, **_copied(known))
+            yield ImageObject(f"{path}/{name}", image_id, image_bytes=data, **_known(sample))
 
 
 def image_in_file(
@@ -117,29 +116,31 @@ class Sidecars:
 def _samples(path: str, storage_options: dict[str, Any] | None) -> Iterator[Sample]:
     """Put members that follow one another and share a key together. An extension that comes again begins a sample."""
     skipped = partial(_set_aside, path)
-    sample: Sample | None = None
+    sample, begins = Sample(""), "/"  # with which no name begins
     try:
         for name, data in tar_members(path, skipped=skipped, damaged=skipped, storage_options=storage_options):
-            split = split_key(name)
-            if split is None:
-                counts.seen(1, len(data))
-                counts.dropped(NO_KEY, 1)
-                continue
-            key, extension = split
-            if sample is not None and (key != sample.key or extension in sample.extensions):
-                yield sample
-                sample = None
-            sample = sample or Sample(key)
+            key, extension = sample.key, name[len(begins) :].lower() if name.startswith(begins) else ""
+            if not extension or "/" in extension:
+                split = split_key(name)
+                if split is None:
+                    counts.seen(1, len(data))
+                    counts.dropped(NO_KEY, 1)
+                    continue
+                key, extension = split
+            if key != sample.key or extension in sample.members:
+                if sample.members:
+                    yield sample
+                sample, begins = Sample(key), f"{key}."
             if sample.nbytes + len(data) > MEMBER_BYTES:
                 skipped(InputError(f"{path}: {name} makes a sample of more than {MEMBER_BYTES} bytes"))
                 continue
             sample.add(name, extension, data)
     except (InputError, OSError) as error:
-        if sample is not None:
+        if sample.members:
             yield sample
         counts.cut_short(error, source=path)
         return
-    if sample is not None:
+    if sample.members:
         yield sample
 
 
@@ -149,24 +150,25 @@ def _set_aside(path: str, error: InputError) -> None:
 
 def _known(sample: Sample) -> dict[str, Any]:
     """What the members of a sample say about its images. What is not as it should be stays as it is, in `extras`."""
-    known: dict[str, Any] = {"caption": None, "metadata": {}, "extras": {}}
-    for _, extension, data in sample.members:
-        if is_image(f".{extension}"):
-            continue
-        value = _PARSERS.get(extension, _nothing)(data)
-        if isinstance(value, dict):
-            known["metadata"] = value
-        elif isinstance(value, str):
-            known["caption"] = value
-        else:
-            known["extras"][extension] = data
-    if known["caption"] is None and isinstance(caption := known["metadata"].get("caption"), str):
-        known["caption"] = caption
-    return known
+    caption: str | None = None
+    metadata: dict[str, Any] = {}
+    extras: dict[str, bytes] = {}
+    for extension, (_, data) in sample.members.items():
+        kind = _kind(extension)
+        if kind == "txt" and (text := _text(data)) is not None:
+            caption = text
+        elif kind == "json" and (value := _json(data)) is not None:
+            metadata = value
+        elif kind != IMAGE:
+            extras[extension] = data
+    if caption is None and isinstance(named := metadata.get("caption"), str):
+        caption = named
+    return {"caption": caption, "metadata": metadata, "extras": extras}
 
 
-def _copied(known: dict[str, Any]) -> dict[str, Any]:
-    return {name: dict(value) if isinstance(value, dict) else value for name, value in known.items()}
+@lru_cache(1024)
+def _kind(extension: str) -> str:
+    return IMAGE if is_image(f".{extension}") else extension
 
 
 def _text(data: bytes) -> str | None:
@@ -178,17 +180,20 @@ def _text(data: bytes) -> str | None:
 
 def _json(data: bytes) -> dict[str, Any] | None:
     try:
+        text = data.decode()
+        value, end = _decoder.raw_decode(text)  # half the time of json.loads
+        if end == len(text):
+            return value if isinstance(value, dict) else None
+    except (ValueError, RecursionError):
+        pass  # it begins with a space or is in another encoding: json.loads knows them all
+    try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _nothing(_: bytes) -> None:
-    return None
-
-
-_PARSERS: dict[str, Callable[[bytes], Any]] = {"txt": _text, "json": _json}
+_decoder = json.JSONDecoder()
 
 
 def _read(path: str, storage_options: dict[str, Any] | None) -> bytes:

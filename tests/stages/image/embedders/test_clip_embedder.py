@@ -10,16 +10,16 @@ from tests.stages.image.images import batch, ids, noises, run
 from tests.tiny_models import image_models_folder, siglip_folder
 
 
-class Counting:
-    """A model that notes how many images it is called with."""
+class Counting(CLIPImageEmbeddings):
+    """A model that notes how many images it is called with, and makes nothing of black ones."""
 
     def __init__(self):
+        super().__init__()
         self.sizes = []
 
-    def __call__(self, images):
-        assert isinstance(images, list)
-        self.sizes.append(len(images))
-        return np.ones((len(images), 4)) * [[np.nan if image.mean() == 0 else 1] for image in images]
+    def embed(self, prepared):
+        self.sizes.append(len(prepared))
+        return np.ones((len(prepared), 4)) * [[np.nan if image.max() < -1 else 1] for image in prepared]
 
 
 def test_the_defaults_are_those_of_the_api():
@@ -63,6 +63,7 @@ def test_images_that_cannot_be_embedded_fail_by_themselves():
     assert ids(made[0]) == ["i0", "i6"]
     assert ran.rows_failed == 5
     assert "image i1 has no pixels" in str(ran.stages[0].failures[0])
+    stage.setup()
     with pytest.raises(InputError, match="image i0 has no pixels"):
         stage.process(batch(None))
 
