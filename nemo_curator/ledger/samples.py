@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from nemo_curator.errors import InputError, MissingExtraError
 from nemo_curator.tasks.image import ImageBatch, ImageObject
@@ -109,8 +110,8 @@ def describer(batch: DocumentBatch | ImageBatch, scores: Any, text_field: str | 
 
     def describe(row: int) -> Row:
         found = None if id_field is None else batch.scalar(id_field, row).as_py()
-        shown = {"id": found if isinstance(found, int | str | None) else str(found), "source": source}
-        return {"text": _excerpt(batch, fields, row), "score": _score(scores, row), **shown}
+        name = found if isinstance(found, int | str | None) else str(found)
+        return {"text": _excerpt(batch, fields, row), "score": _score(scores, row), "id": name, "source": source}
 
     return describe
 
@@ -126,10 +127,10 @@ def _excerpt(batch: DocumentBatch, fields: Iterable[str], row: int) -> str | Non
     """The beginning of the first of these columns that holds a text."""
     for name in fields:
         value = batch.scalar(name, row)
-        kind = str(value.type)
-        if value.is_valid and kind in ("string", "large_string"):  # not as_py: texts may be long
-            return bytes(memoryview(value.as_buffer())[:_MOST_BYTES]).decode(errors="ignore")[:EXCERPT]
-        if value.is_valid and isinstance(found := value.as_py(), str):
+        if isinstance(value, pa.StringScalar | pa.LargeStringScalar) and value.is_valid:
+            held = value.as_buffer()  # not as_py: texts may be long
+            return held.slice(0, min(held.size, _MOST_BYTES)).to_pybytes().decode(errors="ignore")[:EXCERPT]
+        if isinstance(found := value.as_py(), str):
             return found[:EXCERPT]
     return None
 

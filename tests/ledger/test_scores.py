@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nemo_curator.ledger.scores import MOST_BUCKETS, MOST_LABELS, Scores
@@ -23,7 +23,7 @@ def scores_of(rows):
     return made
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=ROWS, edges=st.lists(st.integers(0, 60), max_size=4), order=st.randoms(use_true_random=False))
 def test_parts_in_any_order_add_up_to_the_whole(rows, edges, order):
     edges = [0, *sorted(edges), len(rows)]
@@ -41,7 +41,7 @@ def test_parts_in_any_order_add_up_to_the_whole(rows, edges, order):
     assert (whole["dropped_min"], whole["dropped_max"]) == (min(finite, default=None), max(finite, default=None))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=ROWS)
 def test_every_score_is_in_its_bucket(rows):
     made = scores_of(rows)
