@@ -16,7 +16,7 @@ import numpy as np
 
 from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
-from nemo_curator.ledger.samples import NO_LIMITS, Limits, Row, Samples, describer
+from nemo_curator.ledger.samples import NO_LIMITS, Describer, Limits, Row, Samples, describer
 from nemo_curator.ledger.scores import Scores
 from nemo_curator.utils.retries import is_unreachable
 
@@ -126,11 +126,13 @@ class StageCount:
             self.rejects.extend(other.rejects or [])
 
     def merge_filters(self, other: StageCount) -> None:
-        """Add what filters reported of scores and rows."""
+        """Take what filters reported of scores and rows; the other count is not to be used any more."""
         for by, scores in other.scores.items():
-            self.scores.setdefault(by, Scores()).merge(scores)
+            if self.scores.setdefault(by, scores) is not scores:
+                self.scores[by].merge(scores)
         for by, samples in other.samples.items():
-            self.samples.setdefault(by, Samples()).merge(samples)
+            if self.samples.setdefault(by, samples) is not samples:
+                self.samples[by].merge(samples)
 
     def limits_of(self, by: str) -> Limits:
         """The numbers that a row must draw to get into the samples of a filter."""
@@ -193,14 +195,15 @@ def filtered(
     count, rows = _open.get(), batch.num_items
     if count is None or not rows:
         return
-    keep = np.ones(rows, bool) if keep is None else np.asarray(keep, bool)
-    if gone := rows - int(np.count_nonzero(keep)):
-        count.dropped[by] += gone
+    gone = None
+    if keep is not None and (dropped_rows := rows - int(np.count_nonzero(keep))):
+        gone = ~np.asarray(keep, bool)
+        count.dropped[by] += dropped_rows
         if count.rejects is not None:
-            count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, keep, scores)]
+            count.rejects += [Reject(count.stage, by, row, score) for row, score in rejected(batch, ~gone, scores)]
     if scores is not None:
-        count.scores.setdefault(by, Scores()).add(scores, keep)
-    _sample(count, by, f"{batch.task_id}\n{by}", keep, describer(batch, scores, text_field))
+        count.scores.setdefault(by, Scores()).add(scores, gone)
+    _sample(count, by, f"{batch.task_id}\n{by}", rows, gone, lambda: describer(batch, scores, text_field))
 
 
 def removed(
@@ -227,14 +230,14 @@ def removed(
         score = None if scores is None else [scores[int(np.searchsorted(places, row))]]
         return describer(rows(np.array([row])), score, None)(0)
 
-    _sample(count, by, f"{key}\n{by}", ~is_removed, describe, kept=False)
+    _sample(count, by, f"{key}\n{by}", len(is_removed), is_removed, lambda: describe, kept=False)
 
 
 def _sample(
-    count: StageCount, by: str, key: str, keep: np.ndarray, describe: Callable[[int], Row], *, kept: bool = True
+    count: StageCount, by: str, key: str, rows: int, gone: np.ndarray | None, describe: Describer, *, kept: bool = True
 ) -> None:
     limits = (count.before or count).limits_of(by)
-    count.samples.setdefault(by, Samples()).add(key, keep, describe, limits, kept=kept)
+    count.samples.setdefault(by, Samples()).add(key, rows, gone, describe, limits, kept=kept)
 
 
 def joined(rows: int) -> None:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from nemo_curator.errors import InputError, MissingExtraError
 from nemo_curator.tasks.image import ImageBatch, ImageObject
@@ -38,6 +39,8 @@ _MOST_BYTES = 4 * EXCERPT
 Row: TypeAlias = dict[str, Any]
 Drawn: TypeAlias = list[tuple[int, Row]]
 """Rows with the numbers by which they were drawn, lowest first."""
+Describer: TypeAlias = Callable[[], Callable[[int], Row]]
+"""Makes what tells of a row what is shown of it, if that is wanted."""
 Limits: TypeAlias = tuple[int, int]
 NO_LIMITS: Limits = (_LAST, _LAST)
 
@@ -50,18 +53,28 @@ class Samples:
     dropped: Drawn = field(default_factory=list)
 
     def add(
-        self, key: str, keep: np.ndarray, describe: Callable[[int], Row], limits: Limits, *, kept: bool = True
+        self,
+        key: str,
+        rows: int,
+        gone: np.ndarray | None,
+        describe: Describer,
+        limits: Limits,
+        *,
+        kept: bool = True,
     ) -> None:
-        """Let the rows of a batch draw. Only those that get in, with numbers below the limits, are described."""
-        numbers = _numbers(len(keep)) ^ np.uint64(int.from_bytes(blake2b(key.encode(), digest_size=8).digest()))
+        """Let the rows of a batch draw, of which some may be gone.
+
+        Only those that get in, with numbers below the limits, are described.
+        """
+        seed = int.from_bytes(blake2b(key.encode(), digest_size=8).digest())
+        numbers = _numbers(rows) ^ np.uint64(seed)
         own = self.limits()
-        is_all = bool(keep.all())
         if kept:
-            rows = np.flatnonzero(numbers < np.uint64(min(own[0], limits[0])))
-            _put(self.kept, numbers, rows if is_all else rows[keep[rows]], describe)
-        if not is_all:
-            rows = np.flatnonzero(~keep)
-            _put(self.dropped, numbers, rows[numbers[rows] < np.uint64(min(own[1], limits[1]))], describe)
+            chosen = numbers < np.uint64(min(own[0], limits[0]))
+            self.kept = _with(self.kept, numbers, chosen if gone is None else chosen & ~gone, describe)
+        if gone is not None:
+            chosen = numbers < np.uint64(min(own[1], limits[1]))
+            self.dropped = _with(self.dropped, numbers, chosen & gone, describe)
 
     def merge(self, other: Samples) -> None:
         self.kept = _lowest([*self.kept, *other.kept])
@@ -97,8 +110,8 @@ def describer(batch: DocumentBatch | ImageBatch, scores: Any, text_field: str | 
 
     def describe(row: int) -> Row:
         found = None if id_field is None else batch.scalar(id_field, row).as_py()
-        shown = {"id": found if isinstance(found, int | str | None) else str(found), "source": source}
-        return {"text": _excerpt(batch, fields, row), "score": _score(scores, row), **shown}
+        name = found if isinstance(found, int | str | None) else str(found)
+        return {"text": _excerpt(batch, fields, row), "score": _score(scores, row), "id": name, "source": source}
 
     return describe
 
@@ -114,10 +127,10 @@ def _excerpt(batch: DocumentBatch, fields: Iterable[str], row: int) -> str | Non
     """The beginning of the first of these columns that holds a text."""
     for name in fields:
         value = batch.scalar(name, row)
-        kind = str(value.type)
-        if value.is_valid and kind in ("string", "large_string"):  # not as_py: texts may be long
-            return bytes(memoryview(value.as_buffer())[:_MOST_BYTES]).decode(errors="ignore")[:EXCERPT]
-        if value.is_valid and isinstance(found := value.as_py(), str):
+        if isinstance(value, pa.StringScalar | pa.LargeStringScalar) and value.is_valid:
+            held = value.as_buffer()  # not as_py: texts may be long
+            return held.slice(0, min(held.size, _MOST_BYTES)).to_pybytes().decode(errors="ignore")[:EXCERPT]
+        if isinstance(found := value.as_py(), str):
             return found[:EXCERPT]
     return None
 
@@ -145,11 +158,15 @@ def _score(scores: Any, row: int) -> Any:
     return value if isinstance(value, int | None) else str(value)[:100]
 
 
-def _put(drawn: Drawn, numbers: np.ndarray, rows: np.ndarray, describe: Callable[[int], Row]) -> None:
+def _with(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, describe: Describer) -> Drawn:
+    """Those that were drawn, with the lowest of these."""
+    rows = chosen.nonzero()[0]
+    if not len(rows):
+        return drawn
     if len(rows) > MOST:
-        rows = rows[np.argpartition(numbers[rows], MOST)[:MOST]]
-    if len(rows):
-        drawn[:] = _lowest([*drawn, *((int(numbers[row]), describe(int(row))) for row in rows)])
+        rows = rows[numbers[rows].argpartition(MOST)[:MOST]]
+    of_row = describe()
+    return _lowest([*drawn, *((int(numbers[row]), of_row(int(row))) for row in rows)])
 
 
 def _lowest(drawn: Drawn) -> Drawn:

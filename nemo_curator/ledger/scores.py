@@ -18,8 +18,6 @@ MOST_LABELS = 200
 
 _SHIFT = 52 - MANTISSA_BITS
 _MAGNITUDE = np.int64(2**63 - 1)
-_NARROW = 4096
-"""So many buckets next to one another are counted in an array; others are sorted."""
 _MOST_PIECES = 64
 
 Piece: TypeAlias = tuple[np.ndarray, np.ndarray]
@@ -63,23 +61,21 @@ class Scores:
     coarseness: int = 0
     """How many bits less than `MANTISSA_BITS` were left when this was reported and read again."""
 
-    def add(self, scores: Any, keep: np.ndarray) -> None:
-        """Count the scores of a batch. What is no number counts as no score, and texts as labels."""
+    def add(self, scores: Any, gone: np.ndarray | None = None) -> None:
+        """Count the scores of a batch, of which some may be gone. What is no number is no score; texts are labels."""
         numbers, labels = numbers_of(scores)
         if not len(numbers):
             return
-        if keep.all():
+        codes = _doubled(numbers)
+        if gone is None:
             is_finite = self._look_at(self.kept, numbers, labels)
-            codes = _doubled(numbers)
         else:
-            is_gone = ~keep
             is_finite = True
-            for tally, chosen in ((self.kept, keep), (self.dropped, is_gone)):
+            for tally, chosen in ((self.kept, ~gone), (self.dropped, gone)):
                 some = numbers[chosen]
                 if len(some):
                     is_finite &= self._look_at(tally, some, labels and _where(labels, chosen))
-            codes = _doubled(numbers)
-            codes += is_gone
+            codes += gone
         if not is_finite:
             codes = codes[np.isfinite(numbers)]
         if len(codes):
@@ -169,7 +165,7 @@ class Scores:
         """Note the least and the greatest of some numbers, and their labels; returns whether all are finite."""
         if labels is not None:
             tally.add_labels(_count_labels(labels))
-        least, greatest = float(numbers.min()), float(numbers.max())
+        least, greatest = float(np.minimum.reduce(numbers)), float(np.maximum.reduce(numbers))
         is_finite = math.isfinite(least) and math.isfinite(greatest)  # NaN is the least and the greatest
         if not is_finite:
             finite = numbers[np.isfinite(numbers)]
@@ -245,25 +241,21 @@ def _count_labels(labels: list[Any]) -> dict[str, int]:
 def _doubled(values: np.ndarray) -> np.ndarray:
     """The buckets of numbers, doubled: sign, exponent and some bits of the mantissa, in the order of the numbers."""
     bits = (values + 0.0).view(np.int64)  # or there would be two zeros
-    if (bits < 0).any():
+    if np.minimum.reduce(bits, initial=0) < 0:
         bits = np.where(bits < 0, ~(bits & _MAGNITUDE), bits)
     bits >>= _SHIFT
-    codes = bits.astype(np.int32)
-    codes <<= 1
-    return codes
+    bits <<= 1
+    return bits.astype(np.int32)
 
 
 def _counted(codes: np.ndarray) -> Piece:
     """How often each number comes."""
-    lowest = int(codes.min())
-    if int(codes.max()) - lowest < _NARROW:
-        codes -= lowest
-        counts = np.bincount(codes)
-        found = np.flatnonzero(counts)
-        return (found + lowest).astype(np.int32), counts[found]
     codes.sort()
-    starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
-    return codes[starts], np.diff(starts, append=len(codes))
+    ends = (codes[1:] != codes[:-1]).nonzero()[0]
+    edges = np.empty(len(ends) + 2, np.int64)
+    edges[0], edges[1:-1], edges[-1] = 0, ends, len(codes) - 1
+    edges[1:] += 1
+    return codes[edges[:-1]], edges[1:] - edges[:-1]
 
 
 def _summed(codes: np.ndarray, rows: np.ndarray) -> Piece:
