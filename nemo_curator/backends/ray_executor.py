@@ -125,4 +125,5 @@ def _through(
             "%s left %d of %d partitions unfinished (%s): they go on on Ray actors, one stage after the other",
             *(engine, len(left), len(partitions), reason),
         )
-        yield from run_on_actors([executor.crew(physical, nodes) for physical in group], list(left.values()))
+        crews = [executor.crew(physical, nodes) for physical in group]
+        yield from run_on_actors(crews, list(left.values()), executor.progress)

@@ -38,8 +38,8 @@ class XennaExecutor(RayExecutor):
     """Run on Xenna: all stages at once (`execution_mode="streaming"`), or one after the other (`"batch"`).
 
     Every `autoscale_interval_s` Xenna moves workers to the stages that are behind, up to `max_workers_per_stage`. It
-    uses `cpu_allocation_percentage` of each machine's CPUs. Every `logging_interval` seconds a line on stderr tells
-    how far the stages are.
+    uses `cpu_allocation_percentage` of each machine's CPUs. Where there is no terminal for a table, a line on stderr
+    tells every `logging_interval` seconds how far the stages are.
 
     A worker that dies ends Xenna's run; what it has not finished goes on on plain Ray actors. Xenna kills its
     workers when it is done with them, so it runs no `teardown`.
@@ -61,6 +61,7 @@ class XennaExecutor(RayExecutor):
             )
         if (mode := self.config.get("execution_mode", "streaming")) not in MODES:
             raise ValueError(f"execution_mode is one of {MODES}, not {mode!r}")
+        self.progress_interval = self.config.get("logging_interval")
 
     def check_settings(self, physical: PhysicalStage) -> None:
         settings = physical.xenna_settings
@@ -108,7 +109,7 @@ class XennaExecutor(RayExecutor):
             self._stage_spec(xenna, physical, grant)
             for physical, grant in zip(segment, self._grants(segment, nodes, is_batch))
         ]
-        yield from run_xenna(xenna.PipelineSpec(input_data=payloads, stages=stages, config=config))
+        yield from run_xenna(xenna.PipelineSpec(input_data=payloads, stages=stages, config=config), self.progress)
 
     def _grants(self, segment: Sequence[PhysicalStage], nodes: list[Node], is_batch: bool) -> list[Grant]:
         workers = [
