@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from nemo_curator.errors import ConfigError
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.progress.figures import Figures, take
-from nemo_curator.progress.memory import MemoryUse
 from nemo_curator.progress.words import line, summary
+from nemo_curator.utils.memory_use import MemoryUse
 
 VARIABLE = "CURATOR_PROGRESS"
 MODES = ("auto", "live", "plain", "off")

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
+from rich.constrain import Constrain
 from rich.live import Live
-from rich.padding import Padding
 from rich.text import Text
 
 from nemo_curator.progress.display import View
@@ -51,7 +51,7 @@ class Terminal(View):
         self._text = table(figures, memory, max(size.width - ECHO, 20), size.height)
         if self._live is None:
             self._live = Live(
-                get_renderable=lambda: Padding(self._text, (0, ECHO, 0, 0)),
+                get_renderable=lambda: Constrain(self._text, self._console.size.width - ECHO),
                 console=self._console,
                 auto_refresh=False,
                 transient=True,
