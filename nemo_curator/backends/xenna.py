@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import Partition
 from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.ray_executor import RayExecutor, run_in_groups
@@ -91,9 +92,10 @@ class XennaExecutor(RayExecutor):
     def _stream(self, segment: Sequence[PhysicalStage], payloads: list[bytes], nodes: list[Node]) -> Iterator[bytes]:
         xenna = import_xenna()
         is_batch = self.config.get("execution_mode") == "batch"
+        level = xenna.VerbosityLevel.INFO if engine_logs.are_shown() else xenna.VerbosityLevel.NONE
         streaming = xenna.StreamingSpecificSpec(
             autoscale_interval_s=self.config.get("autoscale_interval_s", 180.0),
-            executor_verbosity_level=xenna.VerbosityLevel.NONE,
+            executor_verbosity_level=level,
         )
         config = xenna.PipelineConfig(
             execution_mode=xenna.ExecutionMode.BATCH if is_batch else xenna.ExecutionMode.STREAMING,
@@ -101,8 +103,8 @@ class XennaExecutor(RayExecutor):
             logging_interval_s=self.config.get("logging_interval", 60),
             return_last_stage_outputs=True,
             cpu_allocation_percentage=self._cpu_share(find_nodes()),
-            actor_pool_verbosity_level=xenna.VerbosityLevel.NONE,
-            monitoring_verbosity_level=xenna.VerbosityLevel.NONE,
+            actor_pool_verbosity_level=level,
+            monitoring_verbosity_level=level,
             mode_specific=None if is_batch else streaming,
         )
         stages = [

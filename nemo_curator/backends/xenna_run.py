@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import WorkerMetadata
 from nemo_curator.backends.on_ray import QUIET_XENNA, RemoteStage
 from nemo_curator.backends.ray_grants import Grant
@@ -18,7 +19,6 @@ from nemo_curator.ledger.progress import Progress
 
 STOP_S = 20
 WORKER_VARIABLES = {
-    "PYTHON_LOG": QUIET_XENNA,
     # Ray would hide the cards that Xenna gives to a worker
     "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
 }
@@ -43,7 +43,9 @@ class XennaStage:
         from cosmos_xenna.pipelines.v1 import CondaEnv, RuntimeEnv
 
         conda = self._env.get("conda")
-        return RuntimeEnv(CondaEnv(conda) if conda else None, {**WORKER_VARIABLES, **self._env.get("env_vars", {})})
+        return RuntimeEnv(
+            CondaEnv(conda) if conda else None, {**_log_variable(), **WORKER_VARIABLES, **self._env.get("env_vars", {})}
+        )
 
     def setup(self, worker_metadata: Any) -> None:
         logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of how Xenna gets its data
@@ -54,11 +56,16 @@ class XennaStage:
         return [self._remote.run(payload)[1] for payload in in_data]
 
 
+def _log_variable() -> dict[str, str]:
+    return {} if engine_logs.are_shown() else {"PYTHON_LOG": QUIET_XENNA}
+
+
 def import_xenna() -> Any:
     """Import Xenna, which would take away loguru's sinks and add one of its own, and silence it."""
     from loguru import logger
 
-    logger.disable("cosmos_xenna")
+    if not engine_logs.are_shown():
+        logger.disable("cosmos_xenna")
     logger.__dict__.update(remove=lambda *_, **__: None, add=lambda *_, **__: 0)
     try:
         import cosmos_xenna.pipelines.v1 as xenna

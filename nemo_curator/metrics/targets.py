@@ -11,17 +11,19 @@ from pathlib import Path
 
 from nemo_curator.errors import InputError
 
+VARIABLE = "CURATOR_METRICS_DIR"
 TARGETS = "targets"
 RAY_DISCOVERY = "prom_metrics_service_discovery.json"
 """What Ray writes into its folder."""
 
 
 def default_metrics_dir() -> Path:
-    return Path(f"/tmp/nemo_curator_metrics_{os.getuid()}")
+    """What CURATOR_METRICS_DIR says, else a folder in /tmp with the number of the user."""
+    return Path(os.environ.get(VARIABLE) or f"/tmp/nemo_curator_metrics_{os.getuid()}").absolute()
 
 
 def metrics_folder(metrics_dir: str | os.PathLike | None) -> Path:
-    return default_metrics_dir() if metrics_dir is None else Path(metrics_dir)
+    return default_metrics_dir() if metrics_dir is None else Path(metrics_dir).absolute()
 
 
 def own_folder(metrics_dir: str | os.PathLike | None) -> Path:
