@@ -14,6 +14,7 @@ from nemo_curator.utils.client_utils import is_remote_url, local_path
 
 VARIABLE = "CURATOR_ENGINE_LOGS"
 PLACE = Path("logs", "engine.log")
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def are_shown() -> bool:
@@ -41,7 +42,7 @@ def kept(log: Path | None, name: str, shown: int = logging.ERROR) -> Iterator[No
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         ours.append(logging.FileHandler(log, delay=True, encoding="utf-8"))
-        ours[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        ours[1].setFormatter(logging.Formatter(FORMAT))
     library.handlers = [*ours, *(one for one in handlers if not isinstance(one, logging.StreamHandler))]
     library.propagate = False
     if library.getEffectiveLevel() > logging.INFO:
@@ -53,6 +54,24 @@ def kept(log: Path | None, name: str, shown: int = logging.ERROR) -> Iterator[No
         library.setLevel(level)
         for handler in ours:
             handler.close()
+
+
+@contextmanager
+def stderr_to(log: Path | None) -> Iterator[None]:
+    """Send what this process writes to stderr to the file: what Ray's C++ says when it starts goes by no logger."""
+    if are_shown():
+        yield
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    file = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(file)
 
 
 @contextmanager

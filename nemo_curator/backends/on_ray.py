@@ -50,7 +50,8 @@ class RayCluster:
 
         self._undo.enter_context(engine_logs.kept(self.log, "ray"))
         if not ray.is_initialized():
-            ray.init(logging_level=logging.INFO)
+            with engine_logs.stderr_to(self.log):
+                ray.init(logging_level=logging.INFO, logging_format=engine_logs.FORMAT)
             self._undo.callback(ray.shutdown)
             self._undo.callback(gc.collect)  # what errors still hold of the session must not outlive it
         self._undo.enter_context(engine_logs.only_lines_of_workers())
