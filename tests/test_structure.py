@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nemo_curator"
-LEVELS = {"kernels": 0, "tasks": 1, "ledger": 3, "models": 3, "stages": 3, "pipeline": 4, "backends": 5, "cli": 6}
+LEVELS = {"kernels": 0, "tasks": 1, "ledger": 3, "models": 3, "stages": 3, "metrics": 4, "pipeline": 4}
+LEVELS |= {"progress": 4, "backends": 5, "cli": 6}
 HEAVY = {"ray", "torch", "pandas", "numba", "cosmos_xenna", "transformers", "requests", "ftfy"}
 EXCEPTIONS = {("pipeline/pipeline.py", "backends")}
 """`Pipeline.run` imports its default executor when called."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
+from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, Progress, Quiet, TextField
 
 app = typer.Typer(
     help="Remove duplicates: equal texts, texts that are nearly the same, or that mean the same.",
@@ -40,6 +40,8 @@ def exact(
     index: Index = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -68,6 +70,8 @@ def fuzzy(
     cache: Cache = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -103,6 +107,8 @@ def semantic(
     cache: Cache = None,
     checkpoint: Checkpoint = None,
     num_workers: NumWorkers = None,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:

@@ -17,7 +17,7 @@ import typer
 
 from nemo_curator import __version__
 from nemo_curator.cli import dedup_commands
-from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, TextField
+from nemo_curator.cli.options import AsJson, Debug, Files, NumWorkers, Output, Progress, Quiet, TextField
 from nemo_curator.errors import (
     CheckpointError,
     ConfigError,
@@ -137,6 +137,8 @@ def run(
     allow: Annotated[
         list[str] | None, typer.Option(metavar="PACKAGE", help="A package of yours whose classes the file may name.")
     ] = None,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -202,6 +204,8 @@ def filter_(
     ] = None,
     rejected: Annotated[str | None, typer.Option(metavar="PATH", help="A folder for what is dropped, and why.")] = None,
     num_workers: NumWorkers = None,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
