@@ -59,7 +59,7 @@ def line(figures: Figures, memory: int) -> str:
 def summary(figures: Figures, error: str | None = None) -> str:
     """What is left of the table of a segment that is over."""
     part = f" part {figures.segment + 1} of {figures.segments}" if figures.segments > 1 else ""
-    far = f"{figures.done:,} of {figures.partitions:,} partitions" if error else f"{figures.partitions:,} partitions"
+    far = f"{figures.done:,} of {_partitions(figures)}" if error else _partitions(figures)
     rows = f"{_rows(figures)}; " if figures.stages else ""
     ended = f", ended by {error}" if error else ""
     return f"{figures.pipeline}{part}: {rows}{far} in {duration_text(figures.elapsed)}{ended}"
@@ -105,7 +105,7 @@ def _cells(stage: StageFigures) -> tuple[str, ...]:
 def _how_far(figures: Figures, memory: int) -> str:
     if not figures.partitions:
         return f"looking for what there is to do, {duration_text(figures.elapsed)}"
-    words = [f"{figures.done:,} of {figures.partitions:,} partitions ({figures.done / figures.partitions:.0%})"]
+    words = [f"{figures.done:,} of {_partitions(figures)} ({figures.done / figures.partitions:.0%})"]
     if figures.resumed:
         words.append(f"{figures.resumed:,} from before")
     if figures.lost:
@@ -114,6 +114,10 @@ def _how_far(figures: Figures, memory: int) -> str:
     if figures.left is not None:
         words.append(f"{duration_text(figures.left)} left")
     return ", ".join([*words, *([size_text(memory)] if memory else [])])
+
+
+def _partitions(figures: Figures) -> str:
+    return f"{figures.partitions:,} partition{'' if figures.partitions == 1 else 's'}"
 
 
 def _what_moves(figures: Figures) -> str:

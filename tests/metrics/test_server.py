@@ -159,12 +159,7 @@ Pipeline("asked", stages=[ask]).run(LocalExecutor(num_workers=0), tasks)
 def run_program(port, asked):
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "CURATOR_METRICS_PORT": str(port)}
     return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PROGRAM.replace("] * 2", ", DocumentBatch('d', pa.table({'text': ['b']}))]"),
-            str(asked),
-        ],
+        [sys.executable, "-c", PROGRAM, str(asked)],
         env=variables,
         capture_output=True,
         text=True,
