@@ -100,14 +100,14 @@ class Relay:
             fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._kept: dict[int, int] = {}
         self._drained = threading.Event()
-        self._terminal = STDERR
+        self._terminal = os.dup(STDERR)
         self.show: Callable[[bytes], None] = self._write_through
         threading.Thread(target=self._run, name="terminal", daemon=True).start()
 
     def open(self) -> Any:
         """Take the terminal; returns a file that writes to it."""
         _flush()
-        self._terminal = os.dup(STDERR)
+        os.dup2(STDERR, self._terminal, inheritable=False)
         self._kept = {number: os.dup(number) for number in (STDOUT, STDERR) if os.isatty(number)}
         for number in self._kept:
             os.dup2(self._write, number)
