@@ -26,6 +26,11 @@ def batches(count):
     return [DocumentBatch("d", pa.table({"text": ["one", "two", "three", "four"]})) for _ in range(count)]
 
 
+@pytest.fixture(autouse=True)
+def as_users_have_it(monkeypatch):
+    monkeypatch.delenv("CURATOR_PROGRESS")
+
+
 @pytest.fixture
 def halve():
     return Halve
