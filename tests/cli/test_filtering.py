@@ -138,4 +138,4 @@ def test_progress_is_shown_as_asked_for(files, capsys, monkeypatch):
     assert capsys.readouterr().err == ""
     assert curate("in", "more", *least, "--progress", "loud") == 2
     assert "'loud'; wanted one of auto, live, plain, off" in capsys.readouterr().err
-    assert "CURATOR_PROGRESS" not in os.environ
+    assert os.environ["CURATOR_PROGRESS"] == "off"  # as it was before

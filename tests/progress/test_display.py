@@ -1,5 +1,6 @@
 """Where no terminal is, a run is shown as lines."""
 
+import re
 import threading
 from dataclasses import dataclass
 
@@ -40,10 +41,11 @@ def test_lines_come_after_a_while_and_one_at_the_end(batches, halve, short_inter
     run(halve(0.1), tasks=batches(6))
     lines = capfd.readouterr().err.splitlines()
     assert 3 <= len(lines) <= 7
-    assert lines[0].startswith("books: 2 of 6 partitions (33%), 0:00:00 so far, 0:00:00 left, ")
-    assert "8 rows in, 4 out, 4 dropped, 0 failed, " in lines[0]
+    far = r"books: (\d) of 6 partitions \(\d+%\), 0:00:0\d so far, (0:00:0\d left, )?\d+ MiB; (\d+) rows in, "
+    found = re.match(far, lines[0])
+    assert int(found[3]) == 4 * int(found[1])
     assert lines[-1].startswith("books: 24 rows in, 12 out, 12 dropped, 0 failed, ")
-    assert lines[-1].endswith("; 6 partitions in 0:00:00")
+    assert re.search(r"; 6 partitions in 0:00:0\d$", lines[-1])
 
 
 def test_a_short_run_says_nothing(batches, halve, capfd):
@@ -53,7 +55,7 @@ def test_a_short_run_says_nothing(batches, halve, capfd):
 
 def test_the_parts_of_a_run_are_told_one_by_one(batches, halve, short_intervals, capfd):
     run(halve(0.1), All(), halve(0.0, "again"), tasks=batches(4))
-    ends = [line for line in capfd.readouterr().err.splitlines() if " partitions in " in line]
+    ends = [line for line in capfd.readouterr().err.splitlines() if re.search(r" partitions? in ", line)]
     assert [line.partition(" failed")[0] for line in ends] == [
         "books part 1 of 3: 16 rows in, 8 out, 8 dropped, 0",
         "books part 2 of 3: 8 rows in, 8 out, 0 dropped, 0",
@@ -72,7 +74,8 @@ class Interrupted(ProcessingStage):
 def test_a_run_that_is_interrupted_says_so(batches, halve, short_intervals, capfd):
     with pytest.raises(KeyboardInterrupt):
         run(halve(0.4), Interrupted(), tasks=batches(2))
-    assert capfd.readouterr().err.splitlines()[-1].endswith("0 of 2 partitions in 0:00:00, ended by KeyboardInterrupt")
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.search(r"0 of 2 partitions in 0:00:0\d, ended by KeyboardInterrupt$", last)
 
 
 def test_progress_can_be_switched_off(batches, halve, short_intervals, capfd, monkeypatch):

@@ -92,7 +92,7 @@ class Terminal:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_table_stays_below_what_stages_print_and_leaves_a_line(workers):
-    terminal = Terminal(PROGRAM.format(seconds=0.35, tasks=4, workers=workers))
+    terminal = Terminal(PROGRAM.format(seconds=0.5, tasks=4, workers=workers))
     terminal.read_until(lambda: any(line.startswith("2 of 4 partitions (50%)") for line in terminal.lines()))
     assert not terminal.screen.cursor.hidden  # a process that is killed leaves it so
     table = terminal.lines()[-5:]
