@@ -2,6 +2,10 @@ import os
 
 import pytest
 
+os.environ["CURATOR_PROGRESS"] = (
+    "off"  # on a slow machine some runs would tell of themselves, in tests that read stderr
+)
+
 
 @pytest.fixture(scope="session")
 def ray_variables():

@@ -15,7 +15,9 @@ LEVELS = {
     "models": 3,
     "report": 3,
     "stages": 3,
+    "metrics": 4,
     "pipeline": 4,
+    "progress": 4,
     "backends": 5,
     "cli": 6,
 }

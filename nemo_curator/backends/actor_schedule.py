@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
-import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Grant
 from nemo_curator.errors import StageSetupError, WorkerDiedError
+from nemo_curator.ledger.progress import Progress
 from nemo_curator.pipeline.plan import PhysicalStage
 
 TEARDOWN_S = 60
@@ -37,13 +36,11 @@ class Crew:
     """After how many partitions an actor is replaced by a fresh one."""
 
 
-def run_on_actors(
-    crews: Sequence[Crew], partitions: Sequence[Partition], progress_interval: float | None = None
-) -> Iterator[Partition]:
+def run_on_actors(crews: Sequence[Crew], partitions: Sequence[Partition], progress: Progress) -> Iterator[Partition]:
     """Yield every partition once it is through the last stage, or has come to its end before."""
     items = [_Item(partition) for partition in partitions]
     while items:
-        items = yield from _run_once(crews, items, progress_interval)
+        items = yield from _run_once(crews, items, progress)
 
 
 @dataclass
@@ -81,16 +78,14 @@ class _Worker:
         self._remote.teardown()
 
 
-def _run_once(
-    crews: Sequence[Crew], items: list[_Item], progress_interval: float | None
-) -> Generator[Partition, None, list[_Item]]:
+def _run_once(crews: Sequence[Crew], items: list[_Item], progress: Progress) -> Generator[Partition, None, list[_Item]]:
     """Take items through all stages; return those that start again because their data is gone."""
     import ray
 
     gone: list[_Item] = []
     for crew in crews:
         passed = []
-        for item in _Schedule(crew, items, gone, progress_interval).run():
+        for item in _Schedule(crew, items, gone, progress).run():
             if not item.has_ended and crew is not crews[-1]:
                 passed.append(item)
                 continue
@@ -117,7 +112,7 @@ def _fetch(payload: Any) -> bytes:
 class _Schedule:
     """One partition at a time for each actor, so that a death is blamed on the partition that the actor had."""
 
-    def __init__(self, crew: Crew, items: list[_Item], gone: list[_Item], progress_interval: float | None):
+    def __init__(self, crew: Crew, items: list[_Item], gone: list[_Item], progress: Progress):
         self.crew = crew
         self.name = crew.physical.name
         self.waiting = deque(items)
@@ -127,7 +122,8 @@ class _Schedule:
         self.idle: list[_Actor] = []
         self.busy: dict[Any, tuple[_Actor, _Item, Any]] = {}
         self.deaths_at_start = 0
-        self.progress = _Progress(self.name, len(items), progress_interval)
+        self.progress = progress
+        self.total, self.done = len(items), 0
 
     def run(self) -> Iterator[_Item]:
         import ray
@@ -137,14 +133,14 @@ class _Schedule:
         try:
             while self.waiting or self.busy:
                 self._hand_out()
-                ready, _ = ray.wait([*self.starting, *self.busy], timeout=self.progress.interval)
+                self.progress.note = f"{self.name}: {self.done} of {self.total} partitions"
+                ready, _ = ray.wait([*self.starting, *self.busy])
                 for reference in ready:
                     if reference in self.starting:
                         self._welcome(reference)
                     elif (done := self._take(reference)) is not None:
-                        self.progress.done += 1
+                        self.done += 1
                         yield done
-                self.progress.tell()
             self._tear_down()
         finally:
             for actor in self._actors():
@@ -160,6 +156,7 @@ class _Schedule:
             note, made = actor.handle.run.options(num_returns=2).remote(payload)
             actor.calls += 1
             self.busy[note] = actor, item, made
+            self.progress.begin(item.origin.id, self.name)
         # an actor gets work once it runs: one that waits for CPUs must not hold a partition
         for _ in range(min(self.size - len(self._actors()), len(self.waiting) - len(self.starting))):
             grant = self.crew.grant
@@ -186,6 +183,7 @@ class _Schedule:
         import ray
 
         actor, item, made = self.busy.pop(reference)
+        self.progress.put_back(item.origin.id)
         try:
             item.has_ended = ray.get(reference)
         except ray.exceptions.ObjectLostError:
@@ -245,19 +243,3 @@ def _reason(error: Exception) -> str:
     detail = re.search(r"Worker exit detail: ([^.]*)", str(error))
     first_line, *_ = str(error).splitlines() or [type(error).__name__]
     return f"its worker process died: {detail.group(1) if detail else first_line}"
-
-
-class _Progress:
-    """A line on stderr from time to time."""
-
-    def __init__(self, name: str, total: int, interval: float | None):
-        self.name = name
-        self.total = total
-        self.interval = interval
-        self.done = 0
-        self._last = time.monotonic()
-
-    def tell(self) -> None:
-        if self.interval is not None and time.monotonic() - self._last >= self.interval:
-            self._last = time.monotonic()
-            print(f"{self.name}: {self.done} of {self.total} partitions", file=sys.stderr, flush=True)

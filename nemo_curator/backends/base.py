@@ -19,9 +19,11 @@ from nemo_curator.backends.watchdog import watched
 from nemo_curator.errors import ContractError, CuratorError, InputError, StageSetupError
 from nemo_curator.ledger.counts import Failure, StageCount, describe
 from nemo_curator.ledger.fingerprint import describe_stage
+from nemo_curator.ledger.progress import Progress
 from nemo_curator.ledger.run import Run
 from nemo_curator.ledger.samples import Limits
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
+from nemo_curator.progress.watch import watch
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
@@ -142,6 +144,10 @@ class StageWorker:
 class BaseExecutor(ABC):
     """Runs a plan. After a run, `last_run` tells what happened to every row."""
 
+    show_progress = True
+    progress_interval: float | None = None
+    """Seconds between the lines that tell of the progress where no table can be drawn."""
+
     def __init__(self, config: dict[str, Any] | None = None, ignore_head_node: bool = False):
         self.config = config or {}
         self.ignore_head_node = ignore_head_node or _is_true(os.environ.get("CURATOR_IGNORE_RAY_HEAD_NODE", ""))
@@ -173,10 +179,12 @@ class BaseExecutor(ABC):
             plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
         )
         run.description = plan.description
+        self.progress = Progress(run, len(plan.segments))
         start = time.perf_counter()
         shard = open_shard(plan, checkpoint)
         try:
-            tasks = self._run_plan(plan, initial_tasks, run, shard, rejects)
+            with watch(self.progress, self.progress_interval, is_shown=self.show_progress):
+                tasks = self._run_plan(plan, initial_tasks, run, shard, rejects)
             run.seconds = time.perf_counter() - start
             run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         except BaseException as error:
@@ -243,16 +251,17 @@ class BaseExecutor(ABC):
     ) -> list[Task]:
         kept = [one for one in partitions if checkpoint and checkpoint.has(number, one.id)]
         there = {one.index for one in kept}
+        first, last = segment[0].first if number else 0, segment[-1]
+        places = range(first, last.first + len(last.stages))
+        self.progress.begin_segment(places, first < segment[0].first, len(partitions), len(kept))
         left = [one for one in partitions if one.index not in there]
         if left and checkpoint:
             checkpoint.forget_after(number)
         done = self.run_segment(segment, left) if left else iter(())
         try:
-            return _gathered(
-                chain(_loaded(number, kept, checkpoint), _recorded(number, done, checkpoint, run)),
-                run,
-                self._most_held(),
-            )
+            loaded = _loaded(number, kept, checkpoint, self.progress)
+            recorded = _recorded(number, done, checkpoint, run)
+            return _gathered(chain(loaded, recorded), run, self.progress, self._most_held())
         finally:
             if isinstance(done, Generator):
                 done.close()  # ends workers now: the traceback of an error would keep them
@@ -335,11 +344,14 @@ def _check_inputs_stay(plan: Plan, tasks: list[Task]) -> None:
             check_inputs(paths)
 
 
-def _loaded(number: int, kept: list[Partition], checkpoint: Checkpoint | None) -> Iterator[Partition]:
+def _loaded(
+    number: int, kept: list[Partition], checkpoint: Checkpoint | None, progress: Progress
+) -> Iterator[Partition]:
     """What an earlier attempt made of partitions, one by one: all together may not fit into memory."""
     for partition in kept if checkpoint else ():
         tasks, counts = checkpoint.load(number, partition.id)  # type: ignore[union-attr]
         yield replace(partition, tasks=tasks, counts=counts)
+    progress.begin_work()
 
 
 def _recorded(number: int, done: Iterable[Partition], checkpoint: Checkpoint | None, run: Run) -> Iterator[Partition]:
@@ -356,7 +368,7 @@ def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[P
     return [Partition(index, tasks[start : start + size]) for index, start in enumerate(starts)]
 
 
-def _gathered(done: Iterable[Partition], run: Run, most_held: int) -> list[Task]:
+def _gathered(done: Iterable[Partition], run: Run, progress: Progress, most_held: int) -> list[Task]:
     """Add up the accounts of the partitions and put their tasks into the order of the source.
 
     Of documents beyond `most_held` bytes the data goes to files.
@@ -365,7 +377,8 @@ def _gathered(done: Iterable[Partition], run: Run, most_held: int) -> list[Task]
     names: set[str] = set()
     held = 0
     for partition in done:
-        run.add(partition.id, partition.counts, len(partition.tasks), partition.lost)
+        with progress.finishing(partition.id):
+            run.add(partition.id, partition.counts, len(partition.tasks), partition.lost)
         if partition.fatal:
             raise StageSetupError(partition.fatal)
         for place, task in enumerate(partition.tasks):

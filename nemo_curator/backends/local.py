@@ -14,6 +14,7 @@ from nemo_curator.backends.local_process import Process
 from nemo_curator.backends.local_schedule import Schedule
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
 from nemo_curator.errors import ContractError, StageSetupError
+from nemo_curator.ledger.progress import Progress
 from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.file_utils import parse_bytes_string_to_int
@@ -69,8 +70,8 @@ class LocalExecutor(BaseExecutor):
         cards = find_cards() if self.num_gpus is None else list(map(str, range(self.num_gpus)))
         steps = cut_into_steps(segment, max(cpus, 1), len(cards))
         if cpus == 0:
-            return _run_here(steps, partitions)
-        return Schedule(steps, partitions, cpus, cards, self.memory_limit, self._resting).run()
+            return _run_here(steps, partitions, self.progress)
+        return Schedule(steps, partitions, cpus, cards, self.progress, self.memory_limit, self._resting).run()
 
     def _check_memory_limit(self, limit: int | str | None) -> int | None:
         if limit is None:
@@ -126,7 +127,7 @@ def _check_runtime_env(physical: PhysicalStage) -> None:
         )
 
 
-def _run_here(steps: list[Step], partitions: list[Partition]) -> Iterator[Partition]:
+def _run_here(steps: list[Step], partitions: list[Partition], progress: Progress) -> Iterator[Partition]:
     # without a process of its own nothing can be ended
     worker = LocalWorker(
         [replace(step, physical=[replace(one, stall_limit=None) for one in step.physical]) for step in steps]
@@ -136,6 +137,7 @@ def _run_here(steps: list[Step], partitions: list[Partition]) -> Iterator[Partit
     try:
         for partition in partitions:
             for step in range(len(steps)):
+                progress.begin(partition.id, steps[step].name)
                 partition = worker.run(Order(step, partition))
             yield partition
     finally:

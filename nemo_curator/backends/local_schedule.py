@@ -15,6 +15,7 @@ from nemo_curator.backends.local_worker import Order, Step
 from nemo_curator.backends.memory import POLL_S, MemoryGuard
 from nemo_curator.backends.payload import dumps
 from nemo_curator.errors import LedgerError, MemoryLimitError, StageSetupError, WorkerDiedError
+from nemo_curator.ledger.progress import Progress
 from nemo_curator.stages.base import ProcessingStage
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Schedule:
         partitions: list[Partition],
         cpus: int,
         cards: list[str],
+        progress: Progress,
         memory_limit: int | None = None,
         resting: list[Process] | None = None,
     ):
@@ -46,6 +48,7 @@ class Schedule:
         self.processes: list[Process] = []
         self.holders: list[list[Process]] = [[] for _ in steps]
         self.cards = Cards(cards)
+        self.progress = progress
         self.running: dict[Process, Order] = {}
         may_rest = self.guard is None and not any(step.gpus for step in steps)
         self.resting = resting if may_rest and resting is not None else None
@@ -156,6 +159,7 @@ class Schedule:
         self.running[process] = order
         if self.guard is not None:
             self.guard.begin(process.pid)
+        self.progress.begin(order.partition.id, self.steps[step].name)
         process.send(order)
         return True
 
@@ -175,6 +179,7 @@ class Schedule:
 
     def _free(self, process: Process) -> Order:
         order = self.running.pop(process)
+        self.progress.put_back(order.partition.id)
         self.free_cpus += self.steps[order.step].cpus
         process.orders += 1
         if share := self.steps[order.step].gpus:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from multiprocessing.connection import Connection
 
 from nemo_curator.backends import watchdog
@@ -56,6 +57,8 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
     "rest" tears the stages down; the steps of another run may follow it, as they came.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what stages print is seen when they print it
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     watchdog.tell = lambda problem: connection.send_bytes(dumps(Stalled(problem)))
     with suppress(EOFError, ConnectionError):  # the run is over

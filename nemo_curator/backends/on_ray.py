@@ -8,7 +8,9 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import NodeInfo, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Node
@@ -20,7 +22,6 @@ from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.stages.base import ProcessingStage
 
 VARIABLES = {
-    "PYTHON_LOG": QUIET_XENNA,
     # the thread with which Ray Data gathers usage data ends this process if it is at it during ray.shutdown()
     "RAY_DATA_USAGE_DISABLED": "1",
 }
@@ -29,7 +30,9 @@ VARIABLES = {
 class RayCluster:
     """The cluster of a run: the one at hand, or a private one that ends with the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path | None = None) -> None:
+        self.log = log
+        """Where what Ray says of itself is kept."""
         self._undo = ExitStack()
         self._is_connected = False
 
@@ -37,15 +40,21 @@ class RayCluster:
         """Attach this process. A session that the user has opened is used, and stays open."""
         if self._is_connected:
             return
-        self._undo.enter_context(_variables(VARIABLES))
+        python_log = "debug" if engine_logs.are_shown() else QUIET_XENNA
+        self._undo.enter_context(_variables({**VARIABLES, "PYTHON_LOG": python_log}))
         self._undo.enter_context(RayClient())
+        if not engine_logs.are_shown():
+            # of this process alone: Ray Data's actors make its C++ complain
+            self._undo.enter_context(_variables({"RAY_BACKEND_LOG_LEVEL": "fatal"}))
         import ray
 
-        self._undo.enter_context(quiet("ray"))
+        self._undo.enter_context(engine_logs.kept(self.log, "ray"))
         if not ray.is_initialized():
-            ray.init(logging_level=logging.ERROR)
+            with engine_logs.stderr_to(self.log):
+                ray.init(logging_level=logging.INFO, logging_format=engine_logs.FORMAT)
             self._undo.callback(ray.shutdown)
             self._undo.callback(gc.collect)  # what errors still hold of the session must not outlive it
+        self._undo.enter_context(engine_logs.only_lines_of_workers())
         self._is_connected = True
 
     def __enter__(self) -> RayCluster:
@@ -169,15 +178,3 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
     finally:
         for name in new:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def quiet(name: str, level: int = logging.ERROR) -> Iterator[None]:
-    """Let a library log nothing below this level for a while."""
-    library = logging.getLogger(name)
-    before = library.level
-    library.setLevel(level)
-    try:
-        yield
-    finally:
-        library.setLevel(before)

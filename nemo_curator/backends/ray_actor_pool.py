@@ -16,8 +16,8 @@ class RayActorPoolExecutor(RayExecutor):
     """Run each stage on as many Ray actors as fit, and the next when every partition is through.
 
     An actor that dies costs only the partition it had, which is tried again. `config` may hold a `runtime_env` for
-    all stages, and `reserved_cpus` and `reserved_gpus` of the cluster to leave alone. With `show_progress` a line on
-    stderr tells every `progress_interval` seconds how far the stage is.
+    all stages, and `reserved_cpus` and `reserved_gpus` of the cluster to leave alone. Where there is no terminal for a
+    table, a line on stderr tells every `progress_interval` seconds how far the run is; without `show_progress` nothing.
     """
 
     config_keys = RayExecutor.config_keys | {"reserved_cpus", "reserved_gpus"}
@@ -37,4 +37,4 @@ class RayActorPoolExecutor(RayExecutor):
         self, segment: Sequence[PhysicalStage], partitions: list[Partition], nodes: list[Node]
     ) -> Iterator[Partition]:
         crews = [self.crew(physical, nodes) for physical in segment]
-        yield from run_on_actors(crews, partitions, self.progress_interval if self.show_progress else None)
+        yield from run_on_actors(crews, partitions, self.progress)

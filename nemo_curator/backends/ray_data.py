@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from logging import CRITICAL
 from typing import Any
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import MAX_ATTEMPTS, Partition
-from nemo_curator.backends.on_ray import RemoteStage, quiet
+from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.ray_executor import RayExecutor, run_in_groups
 from nemo_curator.backends.ray_grants import Grant, Node, grant_together
 from nemo_curator.pipeline.plan import PhysicalStage
@@ -33,7 +34,7 @@ class RayDataExecutor(RayExecutor):
 
         # it logs the traceback of every attempt that failed; how it ended is in the account of the run
         try:
-            with quiet("ray.data", CRITICAL), _settings():
+            with engine_logs.kept(self.engine_log, "ray.data", CRITICAL), _settings():
                 for row in self._dataset(segment, payloads, nodes).iter_rows():
                     yield row["payload"]
         finally:
@@ -87,11 +88,13 @@ def _pool(physical: PhysicalStage, grant: Grant, partitions: int) -> Any:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Let a block that fails be missing, instead of ending the run, and show no bars."""
+    """Let a block that fails be missing, instead of ending the run, and show no bars, unless they are wanted."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
-    ours = {"max_errored_blocks": -1, "enable_progress_bars": False, "print_on_execution_start": False}
+    ours = {"max_errored_blocks": -1}
+    if not engine_logs.are_shown():
+        ours |= {"enable_progress_bars": False, "print_on_execution_start": False}
     before = {name: getattr(context, name) for name in ours}
     try:
         for name, value in ours.items():

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from nemo_curator.backends.actor_schedule import Crew, run_on_actors
 from nemo_curator.backends.base import BaseExecutor, Partition
+from nemo_curator.backends.engine_logs import engine_log
 from nemo_curator.backends.on_ray import RayCluster, prepare_nodes
 from nemo_curator.backends.payload import dump_partition, loads
 from nemo_curator.backends.ray_grants import Node, cut_to_fit, find_nodes, grant_alone, tell_shortages
@@ -47,7 +48,9 @@ class RayExecutor(BaseExecutor):
     def execute_plan(self, plan: Plan, initial_tasks: list[Task] | None = None, **options: Any) -> list[Task]:
         for physical in (physical for segment in plan.segments for physical in segment):
             self.check_settings(physical)
-        with RayCluster() as self._cluster:
+        checkpoint = options.get("checkpoint")
+        self.engine_log = engine_log(options.get("report_path") or (checkpoint and checkpoint.path))
+        with RayCluster(self.engine_log) as self._cluster:
             return super().execute_plan(plan, initial_tasks, **options)
 
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
@@ -125,4 +128,5 @@ def _through(
             "%s left %d of %d partitions unfinished (%s): they go on on Ray actors, one stage after the other",
             *(engine, len(left), len(partitions), reason),
         )
-        yield from run_on_actors([executor.crew(physical, nodes) for physical in group], list(left.values()))
+        crews = [executor.crew(physical, nodes) for physical in group]
+        yield from run_on_actors(crews, list(left.values()), executor.progress)

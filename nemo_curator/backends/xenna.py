@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import Partition
 from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.ray_executor import RayExecutor, run_in_groups
@@ -38,8 +39,8 @@ class XennaExecutor(RayExecutor):
     """Run on Xenna: all stages at once (`execution_mode="streaming"`), or one after the other (`"batch"`).
 
     Every `autoscale_interval_s` Xenna moves workers to the stages that are behind, up to `max_workers_per_stage`. It
-    uses `cpu_allocation_percentage` of each machine's CPUs. Every `logging_interval` seconds a line on stderr tells
-    how far the stages are.
+    uses `cpu_allocation_percentage` of each machine's CPUs. Where there is no terminal for a table, a line on stderr
+    tells every `logging_interval` seconds how far the stages are.
 
     A worker that dies ends Xenna's run; what it has not finished goes on on plain Ray actors. Xenna kills its
     workers when it is done with them, so it runs no `teardown`.
@@ -61,6 +62,7 @@ class XennaExecutor(RayExecutor):
             )
         if (mode := self.config.get("execution_mode", "streaming")) not in MODES:
             raise ValueError(f"execution_mode is one of {MODES}, not {mode!r}")
+        self.progress_interval = self.config.get("logging_interval")
 
     def check_settings(self, physical: PhysicalStage) -> None:
         settings = physical.xenna_settings
@@ -90,9 +92,10 @@ class XennaExecutor(RayExecutor):
     def _stream(self, segment: Sequence[PhysicalStage], payloads: list[bytes], nodes: list[Node]) -> Iterator[bytes]:
         xenna = import_xenna()
         is_batch = self.config.get("execution_mode") == "batch"
+        level = xenna.VerbosityLevel.INFO if engine_logs.are_shown() else xenna.VerbosityLevel.NONE
         streaming = xenna.StreamingSpecificSpec(
             autoscale_interval_s=self.config.get("autoscale_interval_s", 180.0),
-            executor_verbosity_level=xenna.VerbosityLevel.NONE,
+            executor_verbosity_level=level,
         )
         config = xenna.PipelineConfig(
             execution_mode=xenna.ExecutionMode.BATCH if is_batch else xenna.ExecutionMode.STREAMING,
@@ -100,15 +103,15 @@ class XennaExecutor(RayExecutor):
             logging_interval_s=self.config.get("logging_interval", 60),
             return_last_stage_outputs=True,
             cpu_allocation_percentage=self._cpu_share(find_nodes()),
-            actor_pool_verbosity_level=xenna.VerbosityLevel.NONE,
-            monitoring_verbosity_level=xenna.VerbosityLevel.NONE,
+            actor_pool_verbosity_level=level,
+            monitoring_verbosity_level=level,
             mode_specific=None if is_batch else streaming,
         )
         stages = [
             self._stage_spec(xenna, physical, grant)
             for physical, grant in zip(segment, self._grants(segment, nodes, is_batch))
         ]
-        yield from run_xenna(xenna.PipelineSpec(input_data=payloads, stages=stages, config=config))
+        yield from run_xenna(xenna.PipelineSpec(input_data=payloads, stages=stages, config=config), self.progress)
 
     def _grants(self, segment: Sequence[PhysicalStage], nodes: list[Node], is_batch: bool) -> list[Grant]:
         workers = [

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import queue
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+from nemo_curator.backends import engine_logs
 from nemo_curator.backends.base import WorkerMetadata
 from nemo_curator.backends.on_ray import QUIET_XENNA, RemoteStage
 from nemo_curator.backends.ray_grants import Grant
 from nemo_curator.errors import CuratorError
+from nemo_curator.ledger.progress import Progress
 
 STOP_S = 20
 WORKER_VARIABLES = {
-    "PYTHON_LOG": QUIET_XENNA,
     # Ray would hide the cards that Xenna gives to a worker
     "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
 }
@@ -44,7 +43,9 @@ class XennaStage:
         from cosmos_xenna.pipelines.v1 import CondaEnv, RuntimeEnv
 
         conda = self._env.get("conda")
-        return RuntimeEnv(CondaEnv(conda) if conda else None, {**WORKER_VARIABLES, **self._env.get("env_vars", {})})
+        return RuntimeEnv(
+            CondaEnv(conda) if conda else None, {**_log_variable(), **WORKER_VARIABLES, **self._env.get("env_vars", {})}
+        )
 
     def setup(self, worker_metadata: Any) -> None:
         logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of how Xenna gets its data
@@ -55,11 +56,16 @@ class XennaStage:
         return [self._remote.run(payload)[1] for payload in in_data]
 
 
+def _log_variable() -> dict[str, str]:
+    return {} if engine_logs.are_shown() else {"PYTHON_LOG": QUIET_XENNA}
+
+
 def import_xenna() -> Any:
     """Import Xenna, which would take away loguru's sinks and add one of its own, and silence it."""
     from loguru import logger
 
-    logger.disable("cosmos_xenna")
+    if not engine_logs.are_shown():
+        logger.disable("cosmos_xenna")
     logger.__dict__.update(remove=lambda *_, **__: None, add=lambda *_, **__: 0)
     try:
         import cosmos_xenna.pipelines.v1 as xenna
@@ -68,11 +74,11 @@ def import_xenna() -> Any:
     return xenna
 
 
-def run_xenna(spec: Any) -> Iterator[bytes]:
+def run_xenna(spec: Any, progress: Progress) -> Iterator[bytes]:
     """Yield what comes out of the last stage as it is made; closing the iterator stops Xenna and its workers."""
     results: queue.SimpleQueue = queue.SimpleQueue()
     stopped = threading.Event()
-    threading.Thread(target=_run, args=(spec, results, stopped), name="xenna", daemon=True).start()
+    threading.Thread(target=_run, args=(spec, results, stopped, progress), name="xenna", daemon=True).start()
     ending = None
     try:
         while isinstance(result := results.get(), bytes):
@@ -91,7 +97,7 @@ class _Ended:
     """Comes after the last result."""
 
 
-def _run(spec: Any, results: queue.SimpleQueue, stopped: threading.Event) -> None:
+def _run(spec: Any, results: queue.SimpleQueue, stopped: threading.Event, progress: Progress) -> None:
     from cosmos_xenna.pipelines import v1
     from cosmos_xenna.pipelines.private import monitoring
     from cosmos_xenna.ray_utils import cluster
@@ -99,7 +105,7 @@ def _run(spec: Any, results: queue.SimpleQueue, stopped: threading.Event) -> Non
     xenna: Any = v1
     # results come through the queue in streaming mode, and all at once in the end in batch mode
     spec.serving_queues = xenna.ServingQueues(source=None, sink=results)
-    monitor = _replaced(monitoring, "PipelineMonitor", partial(_Monitor, stopped))
+    monitor = _replaced(monitoring, "PipelineMonitor", partial(_Monitor, stopped, progress))
     connected = _replaced(cluster, "init_or_connect_to_cluster", lambda: None)
     try:
         with monitor, connected:
@@ -130,13 +136,14 @@ class _Monitor:
     is told to say nothing, and leaves a process behind.
     """
 
-    def __init__(self, stopped: threading.Event, interval: float, total: int, pools: list[Any], _: Any):
+    def __init__(
+        self, stopped: threading.Event, progress: Progress, _interval: float, total: int, pools: list[Any], _: Any
+    ):
         self.stopped = stopped
-        self.interval = interval
+        self.progress = progress
         self.total = total
         self.pools = pools
         self.done = [0] * len(pools)
-        self.last = time.monotonic()
 
     def __enter__(self) -> _Monitor:
         return self
@@ -151,9 +158,7 @@ class _Monitor:
         if self.stopped.is_set():
             raise _StoppedError
         self.done = [before + len(more) for before, more in zip(self.done, task_metadata_per_pool)]
-        if time.monotonic() - self.last >= self.interval:
-            self.last = time.monotonic()
-            print(", ".join(map(self._tell, self.pools, self.done)), file=sys.stderr, flush=True)
+        self.progress.note = ", ".join(map(self._tell, self.pools, self.done))
         return False
 
     def _tell(self, pool: Any, done: int) -> str:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from nemo_curator.cli.options import AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
+from nemo_curator.cli.options import (
+    AsJson,
+    Debug,
+    Files,
+    NoRecord,
+    NumWorkers,
+    Output,
+    Progress,
+    Quiet,
+    Record,
+    TextField,
+)
 
 app = typer.Typer(
     help="Remove duplicates: equal texts, texts that are nearly the same, or that mean the same.",
@@ -42,6 +53,8 @@ def exact(
     num_workers: NumWorkers = None,
     record: Record = None,
     no_record: NoRecord = False,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -74,6 +87,8 @@ def fuzzy(
     num_workers: NumWorkers = None,
     record: Record = None,
     no_record: NoRecord = False,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -113,6 +128,8 @@ def semantic(
     num_workers: NumWorkers = None,
     record: Record = None,
     no_record: NoRecord = False,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:

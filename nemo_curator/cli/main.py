@@ -18,7 +18,18 @@ import typer
 
 from nemo_curator import __version__
 from nemo_curator.cli import dedup_commands
-from nemo_curator.cli.options import AsJson, Debug, Files, NoRecord, NumWorkers, Output, Record, TextField
+from nemo_curator.cli.options import (
+    AsJson,
+    Debug,
+    Files,
+    NoRecord,
+    NumWorkers,
+    Output,
+    Progress,
+    Quiet,
+    Record,
+    TextField,
+)
 from nemo_curator.cli.output import last_words
 from nemo_curator.errors import (
     CheckpointError,
@@ -154,6 +165,8 @@ def run(
     ] = None,
     record: Record = None,
     no_record: NoRecord = False,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:
@@ -223,6 +236,8 @@ def filter_(
     num_workers: NumWorkers = None,
     record: Record = None,
     no_record: NoRecord = False,
+    progress: Progress = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> int:

@@ -34,6 +34,11 @@ from nemo_curator.core.ray_process import (
 from nemo_curator.core.slurm import SlurmJob
 from nemo_curator.core.supervisor import remove
 from nemo_curator.core.utils import CLUSTER_ENVIRONMENT, claimed_port, init_cluster
+from nemo_curator.metrics.utils import (
+    add_ray_prometheus_metrics_service_discovery,
+    is_prometheus_running,
+    remove_ray_prometheus_metrics_service_discovery,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +71,8 @@ class RayClient:
     A port left at its default moves to the next free one; any other must be free. `num_cpus=0` and `num_gpus=0` mean
     none; None means all. With `enable_object_spilling` spilled objects go to a private folder in `ray_temp_dir`,
     which `stop` removes; otherwise to Ray's session folder there. `ray_stdouterr_capture_file` must not exist yet.
-    `include_dashboard` and `metrics_dir` concern Prometheus only, and have an effect once the one of
-    `nemo_curator.metrics` is running; Ray's own dashboard always runs, because Xenna asks it.
+    With `include_dashboard`, a Prometheus that `start_prometheus_grafana` has started in `metrics_dir` asks the cluster
+    for its metrics while it lasts; Ray's own dashboard always runs, because Xenna asks it.
     """
 
     ray_port: int = DEFAULT_RAY_PORT
@@ -99,6 +104,8 @@ class RayClient:
         atexit.register(self.stop)
         try:
             self._start_head()
+            if self.include_dashboard:
+                self._tell_prometheus()
         except BaseException:
             self.stop()
             raise
@@ -142,6 +149,12 @@ class RayClient:
             if not self._has_nodes(1, START_S):
                 raise RuntimeError(self._failure(address, output))
         logger.info("Ray is ready at %s, its dashboard at http://%s", address, self._dashboard())
+
+    def _tell_prometheus(self) -> None:
+        """Let a Prometheus that runs in `metrics_dir` ask this cluster while it lasts."""
+        if is_prometheus_running(self.metrics_dir):
+            add_ray_prometheus_metrics_service_discovery(self.ray_temp_dir, self.metrics_dir)
+            self._undo.callback(remove_ray_prometheus_metrics_service_discovery, self.ray_temp_dir, self.metrics_dir)
 
     def _ip_address(self) -> str:
         return LOOPBACK if is_loopback(self.ray_dashboard_host) else interface_address()

@@ -16,7 +16,10 @@ from nemo_curator.backends.ray_actor_pool import RayActorPoolExecutor
 from nemo_curator.backends.ray_data import RayDataExecutor
 from nemo_curator.backends.xenna import XennaExecutor
 from nemo_curator.errors import RunFailedError, StageSetupError
+from nemo_curator.metrics.runs import RUNS
 from nemo_curator.pipeline import Pipeline
+from nemo_curator.progress.figures import take
+from nemo_curator.progress.words import summary
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
 from nemo_curator.tasks import FailedTask
@@ -103,6 +106,18 @@ def rows(executor):
     return {stage.stage: (stage.rows_in, stage.rows_out, stage.rows_dropped) for stage in executor.last_run.stages}
 
 
+def shown(executor):
+    """What a person has seen of the run in the end, without what took how long."""
+    figures = take(executor.progress)
+    rows = summary(figures).partition(" failed")
+    return rows[0] + rows[1], figures.done, figures.partitions, len(figures.working)
+
+
+def exported(metric, stage):
+    samples = (sample for family in RUNS.collect() for sample in family.samples)
+    return sum(one.value for one in samples if (one.name, one.labels.get("stage")) == (metric, stage))
+
+
 def test_results_come_in_the_order_of_the_source(executor):
     def slow_at_first(number):
         time.sleep(0.1 if number < 4 else 0)
@@ -120,6 +135,8 @@ def test_results_come_in_the_order_of_the_source(executor):
     assert [task.task_id for task in tasks] == [f"0_{place}" for place in range(6)]
     assert rows(executor) == {"source": (12, 12, 0), "one": (12, 12, 0), "two": (12, 12, 0)}
     assert executor.last_run.partitions == executor.last_run.partitions_done == 3
+    assert shown(executor) == ("test: 12 rows in, 12 out, 0 dropped, 0 failed", 3, 3, 0)
+    assert exported("curator_rows_out_total", "two") >= 12
 
 
 def returns_all_kinds(task):

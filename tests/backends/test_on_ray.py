@@ -90,7 +90,8 @@ def work(task):
     time.sleep({seconds})
     return task
 
-print(len(Pipeline("p", stages=[work]).run({name}(), [FileGroupTask("a", ["a"]), FileGroupTask("b", ["b"])])))
+tasks = [FileGroupTask("a", ["a"]), FileGroupTask("b", ["b"])]
+print(len(Pipeline("p", stages=[work]).run({name}(), tasks, checkpoint_path="checkpoint")))
 """
 
 
@@ -116,6 +117,7 @@ def test_without_a_cluster_at_hand_a_private_one_comes_and_goes(kind, seconds, e
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     program = subprocess.Popen(
         [sys.executable, tmp_path / "program.py"],
+        cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,7 +126,9 @@ def test_without_a_cluster_at_hand_a_private_one_comes_and_goes(kind, seconds, e
     if end is None:
         out, errors = program.communicate(timeout=100)
         assert out.splitlines()[-1] == "2", errors
+        assert "working" in out
         assert errors == ""
+        assert "Connect" in (tmp_path / "checkpoint/logs/engine.log").read_text()
     else:
         while "working" not in program.stdout.readline():
             assert program.poll() is None, program.stderr.read()
@@ -138,9 +142,10 @@ def test_without_a_cluster_at_hand_a_private_one_comes_and_goes(kind, seconds, e
 
 
 @pytest.mark.ray
-def test_xenna_in_batch_mode_gives_the_same(ray_cluster, capfd):
-    executor = XennaExecutor({"execution_mode": "batch", "logging_interval": 0.001, "max_workers_per_stage": 1})
+def test_xenna_in_batch_mode_gives_the_same(ray_cluster, capfd, monkeypatch):
+    executor = XennaExecutor({"execution_mode": "batch", "logging_interval": 0.1, "max_workers_per_stage": 1})
     stages = Call(lambda number: number + 1, "one"), Call(lambda number: 2 * number, "two").with_(batch_size=2)
+    monkeypatch.setenv("CURATOR_PROGRESS", "plain")
     assert run(executor, *stages) == [2, 4, 6, 8, 10, 12]
     assert "Stage 00 - one: " in capfd.readouterr().err
 
@@ -152,7 +157,8 @@ def test_workers_are_replaced_after_so_many_calls(ray_cluster):
 
 
 @pytest.mark.ray
-def test_progress_is_told(ray_cluster, capfd):
+def test_progress_is_told(ray_cluster, capfd, monkeypatch):
+    monkeypatch.setenv("CURATOR_PROGRESS", "plain")
     stage = Call(lambda _: time.sleep(0.1)).with_(num_workers=1)
     run(RayActorPoolExecutor(progress_interval=0.05), stage)
     assert "call: 1 of 6 partitions" in capfd.readouterr().err

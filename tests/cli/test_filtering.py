@@ -1,4 +1,5 @@
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ from nemo_curator.cli.expressions import parse_filter
 from nemo_curator.cli.filtering import CASCADES
 from nemo_curator.cli.main import main
 from nemo_curator.errors import ConfigError
+from nemo_curator.progress import display
 from nemo_curator.stages.text.filters import SubstringFilter, WordCountFilter
 
 TEXTS = ["one two three", "one two", "one two three four"]
@@ -125,3 +127,15 @@ def test_wrong_usage_is_one_line_and_writes_nothing(files, arguments, message, c
     assert (out, err.count("\n")) == ("", 1)
     assert message in err
     assert not (files / "out").exists()
+
+
+def test_progress_is_shown_as_asked_for(files, capsys, monkeypatch):
+    monkeypatch.setattr(display, "FIRST_LINE_S", 0.0001)
+    least = ["--filter", "WordCountFilter(min_words=3)"]
+    assert curate("in", "out", *least, "--progress", "plain") == 0
+    assert "filter: 3 rows in, 2 out, 1 dropped, 0 failed" in capsys.readouterr().err
+    assert curate("in", "again", *least, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    assert curate("in", "more", *least, "--progress", "loud") == 2
+    assert "'loud'; wanted one of auto, live, plain, off" in capsys.readouterr().err
+    assert os.environ["CURATOR_PROGRESS"] == "off"  # as it was before
