@@ -12,10 +12,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_curator.backends.base import MAX_ATTEMPTS, Partition, give_up
 from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Grant
+from nemo_curator.backends.stage_worker import MAX_ATTEMPTS, Partition, give_up
 from nemo_curator.errors import StageSetupError, WorkerDiedError
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.pipeline.plan import PhysicalStage

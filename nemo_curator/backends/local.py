@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from nemo_curator.backends.base import BaseExecutor, Partition
+from nemo_curator.backends.base import BaseExecutor
 from nemo_curator.backends.cards import find_cards, places
 from nemo_curator.backends.local_process import Process
 from nemo_curator.backends.local_schedule import Schedule
 from nemo_curator.backends.local_worker import LocalWorker, Order, Step
+from nemo_curator.backends.stage_worker import Partition
 from nemo_curator.errors import ContractError, StageSetupError
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.pipeline.plan import PhysicalStage

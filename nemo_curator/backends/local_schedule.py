@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import cast
 
-from nemo_curator.backends.base import MAX_ATTEMPTS, Partition, give_up
 from nemo_curator.backends.cards import Cards
 from nemo_curator.backends.local_process import TEARDOWN_S, Process
 from nemo_curator.backends.local_worker import Order, Step
 from nemo_curator.backends.memory import POLL_S, MemoryGuard
 from nemo_curator.backends.payload import dumps
+from nemo_curator.backends.stage_worker import MAX_ATTEMPTS, Partition, give_up
 from nemo_curator.errors import LedgerError, MemoryLimitError, StageSetupError, WorkerDiedError
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.stages.base import ProcessingStage

@@ -14,8 +14,8 @@ from io import TextIOWrapper
 from multiprocessing.connection import Connection
 
 from nemo_curator.backends import watchdog
-from nemo_curator.backends.base import NodeInfo, Partition, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
+from nemo_curator.backends.stage_worker import NodeInfo, Partition, StageWorker, WorkerMetadata
 from nemo_curator.backends.threads import use_threads
 from nemo_curator.errors import CuratorError
 from nemo_curator.pipeline.plan import PhysicalStage

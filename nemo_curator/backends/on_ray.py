@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nemo_curator.backends import engine_logs
-from nemo_curator.backends.base import NodeInfo, StageWorker, WorkerMetadata
 from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.ray_grants import Node
+from nemo_curator.backends.stage_worker import NodeInfo, StageWorker, WorkerMetadata
 from nemo_curator.backends.threads import ONE_THREAD, use_threads
 from nemo_curator.core.client import RayClient
 from nemo_curator.core.utils import QUIET_XENNA

@@ -9,7 +9,7 @@ from typing import Any
 
 import cloudpickle
 
-from nemo_curator.backends.base import Partition, give_up
+from nemo_curator.backends.stage_worker import Partition, give_up
 
 
 def dumps(value: object) -> bytes:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nemo_curator.backends.actor_schedule import run_on_actors
-from nemo_curator.backends.base import Partition
 from nemo_curator.backends.ray_executor import RayExecutor
 from nemo_curator.backends.ray_grants import Node
+from nemo_curator.backends.stage_worker import Partition
 from nemo_curator.pipeline.plan import PhysicalStage
 
 

@@ -10,10 +10,10 @@ from logging import CRITICAL
 from typing import Any
 
 from nemo_curator.backends import engine_logs
-from nemo_curator.backends.base import MAX_ATTEMPTS, Partition
 from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.ray_executor import RayExecutor, run_in_groups
 from nemo_curator.backends.ray_grants import Grant, Node, grant_together
+from nemo_curator.backends.stage_worker import MAX_ATTEMPTS, Partition
 from nemo_curator.pipeline.plan import PhysicalStage
 
 

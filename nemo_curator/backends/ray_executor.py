@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from nemo_curator.backends.actor_schedule import Crew, run_on_actors
-from nemo_curator.backends.base import BaseExecutor, Partition
+from nemo_curator.backends.base import BaseExecutor
 from nemo_curator.backends.engine_logs import engine_log
 from nemo_curator.backends.on_ray import RayCluster, prepare_nodes
 from nemo_curator.backends.payload import dump_partition, loads
 from nemo_curator.backends.ray_grants import Node, cut_to_fit, find_nodes, grant_alone, tell_shortages
+from nemo_curator.backends.stage_worker import Partition
 from nemo_curator.backends.utils import check_ray_settings, merge_executor_configs
 from nemo_curator.pipeline.plan import PhysicalStage, Plan
 from nemo_curator.tasks.tasks import Task

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from enum import StrEnum
 from typing import Any
 
-from nemo_curator.backends.base import NodeInfo, WorkerMetadata
 from nemo_curator.backends.on_ray import RayCluster, find_worker, prepare_nodes
 from nemo_curator.backends.ray_grants import find_nodes
+from nemo_curator.backends.stage_worker import NodeInfo, WorkerMetadata
 from nemo_curator.pipeline.plan import PhysicalStage
 from nemo_curator.stages.base import ProcessingStage
 

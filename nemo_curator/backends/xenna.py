@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from nemo_curator.backends import engine_logs
-from nemo_curator.backends.base import Partition
 from nemo_curator.backends.on_ray import RemoteStage
 from nemo_curator.backends.ray_executor import RayExecutor, run_in_groups
 from nemo_curator.backends.ray_grants import Grant, Node, find_nodes, grant_together
+from nemo_curator.backends.stage_worker import Partition
 from nemo_curator.backends.utils import merge_executor_configs
 from nemo_curator.backends.xenna_run import XennaStage, import_xenna, run_xenna
 from nemo_curator.errors import ContractError, MissingExtraError

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from nemo_curator.backends import engine_logs
-from nemo_curator.backends.base import WorkerMetadata
 from nemo_curator.backends.on_ray import QUIET_XENNA, RemoteStage
 from nemo_curator.backends.ray_grants import Grant
+from nemo_curator.backends.stage_worker import WorkerMetadata
 from nemo_curator.errors import CuratorError
 from nemo_curator.ledger.progress import Progress
 
