@@ -19,6 +19,7 @@ from nemo_curator.stages.base import ProcessingStage, missing_inputs
 from nemo_curator.tasks.document import DocumentBatch, concat_batches
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch
+from nemo_curator.tasks.packing import packed
 from nemo_curator.tasks.sentinels import FailedTask, NoneTask, SentinelTask
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.utils.performance_utils import StagePerfStats
@@ -75,9 +76,28 @@ def run_stage(stage: ProcessingStage, tasks: list[Task], count: StageCount) -> I
 
 
 def _run_all(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount) -> Iterator[Task]:
+    if stage.images_per_call is not None:
+        yield from _run_packed(stage, tasks, count, stage.images_per_call)
+        return
     size = None if stage.is_barrier else stage.batch_size or 1
     while group := list(islice(tasks, size)):
         yield from run_stage(stage, group, count)
+
+
+def _run_packed(stage: ProcessingStage, tasks: Iterator[Task], count: StageCount, images: int) -> Iterator[Task]:
+    """Give a stage batches of the size that it asks for. The account has them as they came."""
+    came = calls = 0
+
+    def coming() -> Iterator[Task]:
+        nonlocal came
+        for task in tasks:
+            came += 1
+            yield task
+
+    for batch in packed(coming(), images, stage.bytes_per_call):
+        calls += 1
+        yield from run_stage(stage, [batch], count)
+    count.tasks_in += came - calls
 
 
 def _results(

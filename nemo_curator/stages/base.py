@@ -63,6 +63,10 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
     resources: Resources = Resources(cpus=1.0)
     batch_size: int | None = 1
     """How many tasks `process_batch` gets at once; None lets the executor decide."""
+    images_per_call: int | None = None
+    """How many images `process` gets at once, whatever batches they come in; those of two sources never meet."""
+    bytes_per_call: int = 2**27
+    """Where `images_per_call` is set, the bytes of images from which on it gets fewer."""
     runtime_env: dict[str, Any] | None = None
     is_source_stage: bool = False
     is_sink_stage: bool = False

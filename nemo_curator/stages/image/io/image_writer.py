@@ -21,6 +21,7 @@ from nemo_curator.stages.image.io.names import file_stem, unused
 from nemo_curator.stages.image.usable import PixelUse
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch, ImageObject
+from nemo_curator.tasks.packing import PART
 from nemo_curator.utils.client_utils import is_remote_url, local_path
 from nemo_curator.utils.file_utils import check_output_mode, refuse_to_empty
 from nemo_curator.utils.hash_utils import get_deterministic_hash
@@ -47,13 +48,16 @@ _SCHEMA = pa.schema(
 
 @dataclass
 class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
-    """Write images into webdataset tars of at most `images_per_tar`, with their captions, metadata and scores.
+    """Write images into webdataset tars of `images_per_tar`, with their captions, metadata and scores.
+
+    A tar is filled from all batches that one source was read in. The last of a source has what is left, and one ends
+    sooner where its images take more than 128 MiB.
 
     The bytes that were read are written as they are; pixels are encoded, as JPEG or, with alpha, as PNG. The caption
     is also a member (`.txt`), and so is the metadata (`.json`). Beside each tar a Parquet file has a row for each of
-    its images; `write_embeddings` adds theirs. Files are named after the source of the batch, and appear when they are
-    complete. `mode` is that of the writers of documents, without `append`. `remove_image_data` lets go of bytes and
-    pixels once they are written. An image without either is set aside.
+    its images; `write_embeddings` adds theirs. Files are named after the source, and appear when they are complete.
+    `mode` is that of the writers of documents, without `append`. `remove_image_data` lets go of bytes and pixels once
+    they are written. An image without either is set aside.
     """
 
     output_dir: str
@@ -74,6 +78,7 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
             raise ValueError(f"{self.name}: images_per_tar is {self.images_per_tar}; wanted at least 1")
         if self.mode not in ("ignore", "overwrite", "error"):
             raise ValueError(f"{self.name}: unknown mode {self.mode!r}; known are ignore, overwrite and error")
+        self.images_per_call = self.images_per_tar
 
     @property
     def path(self) -> str:
@@ -101,10 +106,10 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
     def process(self, task: ImageBatch) -> FileGroupTask:
         if not task.data:
             logger.warning("%s: batch %s has no images; nothing is written", self.name, task.task_id)
-        base = f"{self.path}/{self._base_name(task)}"
+        base, part = f"{self.path}/{self._base_name(task)}", task._metadata.get(PART, 0)
         stems, rows, size = list[str](), 0, 0
         for start in range(0, task.num_items, self.images_per_tar):
-            stem = f"{base}-{len(stems):06d}"
+            stem = f"{base}-{part + len(stems):06d}"
             if samples := list(self._samples(task.data[start : start + self.images_per_tar])):
                 size += self._write(
                     f"{stem}.tar", tar_pieces(member for sample in samples for member in sample.members())
@@ -115,12 +120,13 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
                 if self.verbose:
                     logger.info("%s: %d images in %s.tar", self.name, len(samples), stem)
         counts.written(rows, size)
-        self._remove_rest(base, len(stems))
+        self._remove_rest(base, part + len(stems))
         if self.remove_image_data:
             for image in task.data:
                 image.image_data = None
         settings = {"output_dir": str(self.output_dir), "images_per_tar": self.images_per_tar}
         metadata = {**task._metadata, **settings, "num_images": rows, "num_rows": rows}
+        metadata.pop(PART, None)
         files = [f"{stem}.{kind}" for kind in ("tar", "parquet") for stem in stems]
         return FileGroupTask(dataset_name=task.dataset_name, data=files, _metadata=metadata)
 
@@ -128,6 +134,8 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
         """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
         if not self.deterministic_name:
             return f"images-{uuid4().hex[:16]}"
+        if PART in task._metadata:
+            return f"images-{get_deterministic_hash([task._source_id])}"
         source = [task._source_id] if task._source_id else task._metadata.get("source_files")
         source = source or [str(image.image_path) for image in task.data]
         return f"images-{get_deterministic_hash(source, task.task_id)}"

@@ -260,3 +260,70 @@ def test_known_attributes_become_columns_of_documents(tmp_path):
     assert made.values("metadata") == [{"n": 1}, {}]
     assert ConvertImageBatchToDocumentBatchStage().process(batch).to_pyarrow().to_pydict() == {"image_id": ["a", "b"]}
     assert ConvertImageBatchToDocumentBatchStage().process(ImageBatch("set", [])).num_items == 0
+
+
+class Few(ProcessingStage[ImageBatch, ImageBatch]):
+    """Lets some images through, and of some batches none."""
+
+    name = "few"
+
+    def __init__(self, every):
+        self.every = every
+
+    def process(self, batch):
+        images = [image for image in batch.data if int(image.image_id[-3:]) % self.every == 0]
+        return batch.with_images(images) if images else None
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    for shard in range(3):
+        write_tar(tmp_path / "in" / f"{shard}.tar", [(f"{at:03d}.jpg", picture(100 * shard + at)) for at in range(40)])
+    return tmp_path
+
+
+def tars_of(folder):
+    """The ids in each tar, in the order of the tars and of their members."""
+    return [pq.read_table(path)["image_id"].to_pylist() for path in sorted(folder.glob("*.parquet"))]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [3, 7, 100])
+def test_tars_are_filled_from_all_batches_of_a_source(numbered, batch_size, workers):
+    reader = ImageReaderStage(input_path=str(numbered / "in"), batch_size=batch_size, files_per_partition=1)
+    tasks, account = run(reader, Few(2), ImageWriterStage(str(numbered / "out"), images_per_tar=8), workers=workers)
+    found = tars_of(numbered / "out")
+    assert sorted(map(len, found)) == [4, 4, 4] + [8] * 6
+    assert all(ids == sorted(ids) for ids in found)
+    assert len({image for ids in found for image in ids}) == 60
+    assert all(len({image[0] for image in ids}) == 1 for ids in found)  # a tar is of one source
+    assert (account.stages[-1].rows_in, account.stages[-1].rows_out) == (60, 60)
+    assert len({task.task_id for task in tasks}) == len(tasks) == 9
+    assert not any("_part" in task._metadata for task in tasks)
+
+
+def test_tars_are_the_same_whatever_batches_they_came_in(numbered):
+    outputs = []
+    for batch_size in (3, 100):
+        out = numbered / f"out{batch_size}"
+        reader = ImageReaderStage(input_path=str(numbered / "in"), batch_size=batch_size, files_per_partition=1)
+        run(reader, Few(3), ImageWriterStage(str(out), images_per_tar=5))
+        outputs.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert outputs[0] == outputs[1]
+
+
+def test_a_run_that_keeps_fewer_images_leaves_no_tar_of_the_one_before(numbered):
+    reader = ImageReaderStage(input_path=str(numbered / "in"), batch_size=4, files_per_partition=1)
+    for every in (1, 5):
+        run(reader, Few(every), ImageWriterStage(str(numbered / "out"), images_per_tar=6))
+    assert sorted(map(len, tars_of(numbered / "out"))) == [2, 2, 2, 6, 6, 6]
+    assert len(list((numbered / "out").glob("*.tar"))) == 6
+
+
+def test_large_images_end_a_tar_before_it_is_full(numbered):
+    writer = ImageWriterStage(str(numbered / "out"), images_per_tar=30)
+    writer.bytes_per_call = 10 * len(picture(0))
+    run(ImageReaderStage(input_path=str(numbered / "in"), files_per_partition=1), writer)
+    found = tars_of(numbered / "out")
+    assert max(map(len, found)) <= 11
+    assert sum(map(len, found)) == 120
