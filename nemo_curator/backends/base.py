@@ -25,6 +25,7 @@ from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make
 from nemo_curator.progress.watch import watch
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
+from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.tasks.sentinels import EmptyTask
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def _partitions(segment: tuple[PhysicalStage, ...], tasks: list[Task]) -> list[P
 def _gathered(done: Iterable[Partition], run: Run, progress: Progress, most_held: int) -> list[Task]:
     """Add up the accounts of the partitions and put their tasks into the order of the source.
 
-    Of documents beyond `most_held` bytes the data goes to files.
+    Of documents and images beyond `most_held` bytes the data goes to files.
     """
     tasks: dict[int, list[Task]] = {}
     names: set[str] = set()
@@ -280,7 +281,7 @@ def _gathered(done: Iterable[Partition], run: Run, progress: Progress, most_held
             if task.task_id in names:
                 run.imbalances.append(f"two tasks are called {task.task_id}: the files of one are those of the other")
             names.add(task.task_id)
-            if isinstance(task, DocumentBatch):
+            if isinstance(task, DocumentBatch | ImageBatch):
                 held += task.nbytes
                 partition.tasks[place] = task if held <= most_held else task.on_disk()
         tasks[partition.index] = partition.tasks

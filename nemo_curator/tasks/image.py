@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import mmap
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,7 +81,8 @@ class ImageObject:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ if self.image_bytes is None else {**self.__dict__, "_pixels": None}
+        data = self.image_bytes
+        return self.__dict__ if data is None else {**self.__dict__, "_bytes": data, "_pixels": None}
 
     def __repr__(self) -> str:
         return f"ImageObject(image_id={self.image_id!r}, image_path={self.image_path!r})"
@@ -94,6 +98,11 @@ def _set_pixels(image: ImageObject, pixels: np.ndarray | None) -> None:
     held["_pixels"], held["_bytes"] = pixels, None
 
 
+def _bytes(image: ImageObject) -> bytes | None:
+    data = image.__dict__["_bytes"]
+    return bytes(data) if isinstance(data, memoryview) else data  # of a file that is mapped into memory
+
+
 def _set_bytes(image: ImageObject, data: bytes | None) -> None:
     held = image.__dict__
     if data is not None:
@@ -103,7 +112,7 @@ def _set_bytes(image: ImageObject, data: bytes | None) -> None:
 
 for _name, _property in {
     "image_data": property(_pixels, _set_pixels),
-    "image_bytes": property(lambda image: image.__dict__["_bytes"], _set_bytes),
+    "image_bytes": property(_bytes, _set_bytes),
 }.items():
     setattr(ImageObject, _name, _property)  # fields to dataclass, which would take a property for their default
 
@@ -140,6 +149,26 @@ class ImageBatch(Task[list[ImageObject]]):
 
     def slice(self, start: int, length: int) -> ImageBatch:
         return self.with_images(self.data[start : start + length])
+
+    def on_disk(self, folder: str | None = None) -> ImageBatch:
+        """The same batch with its encoded images in a file that is mapped into memory, and gone when nobody uses it.
+
+        Pixels that can be decoded again are let go of; those of images without bytes stay in memory.
+        """
+        with tempfile.TemporaryFile(dir=folder) as file:
+            ends = list[int]()
+            for image in self.data:
+                file.write(image.image_bytes or b"")
+                ends.append(file.tell())
+            file.flush()
+            if not file.tell():
+                return self
+            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        images = list(map(copy.copy, self.data))
+        for image, start, end in zip(images, [0, *ends], ends):
+            if image.image_bytes is not None:
+                image.__dict__["_bytes"] = mapped[start:end]
+        return self.with_images(images)
 
     def with_images(self, images: list[ImageObject]) -> ImageBatch:
         """The same batch with other images."""

@@ -17,7 +17,7 @@ from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
 from nemo_curator.stages.text.io.reader import JsonlReader
-from nemo_curator.tasks import DocumentBatch, FileGroupTask
+from nemo_curator.tasks import DocumentBatch, FileGroupTask, ImageBatch, ImageObject
 
 MIB = 2**20
 
@@ -148,3 +148,24 @@ def test_what_a_run_returns_lies_in_files_beyond_a_limit(tmp_path, monkeypatch):
     assert pa.total_allocated_bytes() - before < 12_000
     assert [task.data["text"].tolist()[0][0] for task in made] == ["0", "1", "2", "3"]
     assert made[3].data["other"].tolist()[-1] == {"a": 1}
+
+
+def test_images_that_a_run_returns_lie_in_files_beyond_a_limit(monkeypatch):
+    monkeypatch.setattr("nemo_curator.backends.base.HELD_BYTES", 5000)
+    batches = [
+        ImageBatch(
+            "set", [ImageObject(image_id=str(at), image_bytes=bytes([at]) * 2000) for at in range(part, part + 2)]
+        )
+        for part in (0, 2, 4)
+    ]
+
+    class Pass(ProcessingStage[ImageBatch, ImageBatch]):
+        name = "pass"
+
+        def process(self, task):
+            return task
+
+    made = Pipeline("p", stages=[Pass()]).run(LocalExecutor(num_workers=0), batches)
+    held = [isinstance(image.__dict__["_bytes"], bytes) for batch in made for image in batch.data]
+    assert held == [True] * 2 + [False] * 4
+    assert [image.image_bytes[0] for batch in made for image in batch.data] == list(range(6))

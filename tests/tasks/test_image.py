@@ -128,3 +128,36 @@ def test_pixels_can_be_had_without_being_remembered_and_smaller():
     assert image.has_pixels
     assert image.decode() is image.image_data
     assert ImageObject().decode() is None
+
+
+def test_a_batch_on_disk_holds_the_same_images_and_little_memory():
+    data = [
+        encoded(),
+        encoded("JPEG"),
+        encoded(pixels=np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8)),
+    ]
+    images = [
+        ImageObject(f"{at}", f"{at}", {"n": at}, image_bytes=one, extras={"cls": b"1"}) for at, one in enumerate(data)
+    ]
+    images.append(ImageObject("pixels", "pixels", image_data=GREEN, embedding=np.ones(3)))
+    assert images[0].image_data is not None
+    batch = ImageBatch("set", images, task_id="7").on_disk()
+    assert (batch.task_id, batch.num_items, batch.nbytes) == ("7", 4, sum(map(len, data)) + GREEN.nbytes)
+    assert not any(isinstance(image.__dict__["_bytes"], bytes) for image in batch.data)
+    assert [image.has_pixels for image in batch.data] == [False, False, False, True]
+    for came in (batch, pickle.loads(pickle.dumps(batch)), batch.on_disk(), dataclasses.replace(batch)):
+        assert [image.image_bytes for image in came.data] == [*data, None]
+        assert all(image.image_bytes is None or type(image.image_bytes) is bytes for image in came.data)
+        assert [(image.image_id, image.metadata, image.extras) for image in came.data] == [
+            (image.image_id, image.metadata, image.extras) for image in images
+        ]
+        assert (came.data[0].image_data == GREEN).all()
+        assert (came.data[3].embedding == 1).all()
+    assert batch.data[1].extension == "jpg"
+    assert all(image.image_bytes == one for image, one in zip(images, data))  # what it was made of is as it was
+
+
+def test_a_batch_without_bytes_stays_in_memory():
+    for images in ([], [ImageObject(image_data=GREEN)]):
+        batch = ImageBatch("set", images)
+        assert batch.on_disk() is batch
