@@ -26,6 +26,7 @@ from nemo_curator.progress.watch import watch
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.sentinels import EmptyTask
+from nemo_curator.utils.whole_files import make_folder
 
 if TYPE_CHECKING:
     from nemo_curator.ledger.checkpoint import Checkpoint
@@ -76,6 +77,8 @@ class BaseExecutor(ABC):
         report_path: str | os.PathLike | None = None,
     ) -> list[Task]:
         self.memory_limit = self._check_memory_limit(memory_limit)
+        if report_path is not None:
+            make_folder(report_path)  # not after hours of work
         stages = [StageCount(stage.name) for stage in plan.stages]
         run = self.last_run = Run(
             plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
@@ -216,7 +219,7 @@ def _save(run: Run, checkpoint: Checkpoint | None, report_path: str | os.PathLik
         try:
             if folder is not None:
                 run.save(folder)
-        except OSError:
+        except Exception:  # whatever a storage raises, the error of the run is the one to see
             if run.error is None:
                 raise
             logger.warning("the account of the run could not be written to %s", folder, exc_info=True)

@@ -200,14 +200,14 @@ class Run:
         """Write the account to a folder or URL: `ledger.json`, `report.html`, and partitions as `ledger.parquet`."""
         import pyarrow.parquet as pq
 
-        from nemo_curator.report import write_report
+        from nemo_curator.report import add_report
 
         fs, place = locate(os.fspath(folder))
         put(fs, f"{place}/{LEDGER}", json.dumps(self.to_dict(), default=str).encode())
         sink = pa.BufferOutputStream()
         pq.write_table(self.partition_table(), sink, compression="zstd")
         put(fs, f"{place}/{PARTITIONS}", sink.getvalue().to_pybytes())
-        write_report(folder)
+        add_report(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Run:

@@ -165,7 +165,7 @@ class Steps:
         try:
             if self.report_path is not None:
                 self.result.save_summary(self.report_path)
-        except OSError:
+        except Exception:  # whatever a storage raises, the error of the run is the one to see
             if error is None:
                 raise
             logger.warning("the record could not be written to %s", self.report_path, exc_info=True)
