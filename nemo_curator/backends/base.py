@@ -21,6 +21,7 @@ from nemo_curator.ledger.counts import StageCount
 from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.ledger.run import Run
+from nemo_curator.ledger.secrets import without_login
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
 from nemo_curator.progress.watch import watch
 from nemo_curator.tasks.document import DocumentBatch
@@ -93,7 +94,7 @@ class BaseExecutor(ABC):
             run.seconds = time.perf_counter() - start
             run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         except BaseException as error:
-            run.error = f"{type(error).__name__}: {error}"
+            run.error = without_login(f"{type(error).__name__}: {error}")
             raise
         finally:
             run.seconds = time.perf_counter() - start

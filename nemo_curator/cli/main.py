@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -40,6 +39,7 @@ from nemo_curator.errors import (
     RunFailedError,
 )
 from nemo_curator.ledger.machine import command
+from nemo_curator.ledger.secrets import open_command
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 _WRONG_USAGE = (
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    command.set(shlex.join(["curator", *given]))
+    command.set(open_command(["curator", *given]))
     last_words.clear()
     try:
         return _run(given)

@@ -334,3 +334,22 @@ def test_where_no_record_can_be_made_no_run_begins(documents, tmp_path):
     with pytest.raises(FileExistsError):
         pipeline.run(LocalExecutor(num_workers=0), report_path=tmp_path / "file")
     assert (pipeline.last_run, (tmp_path / "out").exists()) == (None, False)
+
+
+class Signing(ProcessingStage):
+    name = "signing"
+
+    def before_run(self, state):
+        raise OSError("no answer from https://me:a-secret@host/a?X-Goog-Signature=a-secret")
+
+    def process(self, batch):
+        return batch
+
+
+def test_the_error_of_a_run_is_recorded_without_its_secrets(tmp_path):
+    batch = DocumentBatch("d", pa.table({"text": ["a", "b"]}))
+    pipeline = Pipeline("job", stages=[Signing()])
+    with pytest.raises(OSError, match="no answer"):
+        pipeline.run(LocalExecutor(num_workers=0), [batch], report_path=tmp_path / "record")
+    assert pipeline.last_run.error == "OSError: no answer from https://host/a?X-Goog-Signature=…"
+    assert not [path for path in (tmp_path / "record").iterdir() if b"a-secret" in path.read_bytes()]
