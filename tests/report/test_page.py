@@ -280,3 +280,11 @@ def test_filters_of_one_name_have_the_settings_of_their_own_stage():
     pipeline.run(LocalExecutor(num_workers=0), [batch])
     shown = [one.text for one in Page(render(pipeline.last_run.to_dict())).root.with_class("where")]
     assert [re.search(r"min_words=(\d)", text)[1] for text in shown] == ["2", "3"]
+
+
+def test_a_sample_without_text_says_so():
+    batch = DocumentBatch("d", pa.table({"text": [" \n", "one two"]}))
+    pipeline = Pipeline("empty", stages=[ScoreFilter(WordCountFilter(min_words=2))])
+    pipeline.run(LocalExecutor(num_workers=0), [batch])
+    dropped = Page(render(pipeline.last_run.to_dict())).root.with_class("of-dropped")[0]
+    assert "A text without a visible character." in dropped.text
