@@ -21,12 +21,14 @@ from nemo_curator.ledger.counts import StageCount
 from nemo_curator.ledger.fingerprint import describe_stage
 from nemo_curator.ledger.progress import Progress
 from nemo_curator.ledger.run import Run
+from nemo_curator.ledger.secrets import without_login
 from nemo_curator.pipeline.plan import PhysicalStage, Plan, check_contract, make_plan, task_types
 from nemo_curator.progress.watch import watch
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
 from nemo_curator.tasks.image import ImageBatch
 from nemo_curator.tasks.sentinels import EmptyTask
+from nemo_curator.utils.whole_files import make_folder
 
 if TYPE_CHECKING:
     from nemo_curator.ledger.checkpoint import Checkpoint
@@ -77,6 +79,8 @@ class BaseExecutor(ABC):
         report_path: str | os.PathLike | None = None,
     ) -> list[Task]:
         self.memory_limit = self._check_memory_limit(memory_limit)
+        if report_path is not None:
+            make_folder(report_path)  # not after hours of work
         stages = [StageCount(stage.name) for stage in plan.stages]
         run = self.last_run = Run(
             plan.name, type(self).__name__, stages, settings=[describe_stage(stage) for stage in plan.stages]
@@ -91,7 +95,7 @@ class BaseExecutor(ABC):
             run.seconds = time.perf_counter() - start
             run.check(1.0 if self.config.get("ignore_failures") else max_failed_fraction)
         except BaseException as error:
-            run.error = f"{type(error).__name__}: {error}"
+            run.error = without_login(f"{type(error).__name__}: {error}")
             raise
         finally:
             run.seconds = time.perf_counter() - start
@@ -217,7 +221,7 @@ def _save(run: Run, checkpoint: Checkpoint | None, report_path: str | os.PathLik
         try:
             if folder is not None:
                 run.save(folder)
-        except OSError:
+        except Exception:  # whatever a storage raises, the error of the run is the one to see
             if run.error is None:
                 raise
             logger.warning("the account of the run could not be written to %s", folder, exc_info=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,15 +20,22 @@ _LONG = ("scores", "samples")
 
 def run_pipeline(pipeline: Pipeline, start: Callable[[str | None], Any], folder: RunFolder, *, as_json: bool) -> None:
     """Run a pipeline and print its account; `start` gets the folder of the record."""
+
+    def tell() -> None:
+        run = pipeline.last_run
+        if run is not None and run.partitions:  # it did begin
+            folder.has_begun = True
+            print_json(_short(run.to_dict())) if as_json else print(run.table())
+
     with telling(folder):
         try:
             with quiet_stdout(as_json):
                 start(folder.path)
-        finally:
-            run = pipeline.last_run
-            if run is not None and run.partitions:  # it did begin
-                folder.has_begun = True
-                print_json(_short(run.to_dict())) if as_json else print(run.table())
+        except BaseException:
+            with suppress(OSError, UnicodeError):  # it may not get to anybody, and the error is what counts
+                tell()
+            raise
+        tell()
 
 
 def run_workflow(
@@ -47,7 +55,8 @@ def run_workflow(
             made = getattr(workflow, "last_result", None)
             if made is not None and _has_begun(made, error):
                 folder.has_begun = True
-                _print_steps(made, as_json=as_json)
+                with suppress(OSError, UnicodeError):  # as above
+                    _print_steps(made, as_json=as_json)
             raise
         folder.has_begun = True
         (tell or partial(_print_steps, as_json=as_json))(result)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -40,6 +39,7 @@ from nemo_curator.errors import (
     RunFailedError,
 )
 from nemo_curator.ledger.machine import command
+from nemo_curator.ledger.secrets import open_command
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 _WRONG_USAGE = (
@@ -68,15 +68,37 @@ app.add_typer(dedup_commands.app, name="dedup")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
+    _open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    command.set(shlex.join(["curator", *given]))
+    before = command.set(open_command(["curator", *given]))
     last_words.clear()
     try:
         return _run(given)
     finally:
+        command.reset(before)
+        _let_go_of_stdout()
         with contextlib.suppress(BrokenPipeError):
             print(*last_words, sep="\n", end="\n" if last_words else "", file=sys.stderr)
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a closed stdout or stderr go nowhere, and no file that is opened later take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is left for whoever reads our output; one who has seen enough is no failure."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: list[str]) -> int:
@@ -93,9 +115,7 @@ def _run(given: list[str]) -> int:
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        # whoever read our output has seen enough; typer would make a failure of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return DONE  # typer would make a failure of it
     except Exception as error:  # a person gets a line; --debug has the rest
         if "--debug" in given:
             raise

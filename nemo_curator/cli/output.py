@@ -14,7 +14,10 @@ last_words: list[str] = []
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+    try:
+        print(json.dumps(value, ensure_ascii=False, indent=1))
+    except UnicodeEncodeError:  # the name of a file need not be UTF-8, and a terminal may know ASCII alone
+        print(json.dumps(value, indent=1))
 
 
 @contextmanager

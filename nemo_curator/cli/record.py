@@ -61,10 +61,11 @@ def telling(folder: RunFolder) -> Iterator[None]:
 
 def _made(place: str) -> str:
     """Make the folder; runs that begin within the same second get numbers."""
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         path = place if number == 1 else f"{place}-{number}"
         try:
-            Path(path).mkdir(parents=True)
+            Path(path).mkdir()
         except FileExistsError:
             continue
         return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import reprlib
 import traceback
 from collections import Counter
@@ -18,6 +17,7 @@ from nemo_curator.ledger import pulse
 from nemo_curator.ledger.rejects import Reject, rejected
 from nemo_curator.ledger.samples import NO_LIMITS, Describer, Limits, Row, Samples, describer
 from nemo_curator.ledger.scores import Scores
+from nemo_curator.ledger.secrets import without_login
 from nemo_curator.utils.retries import is_unreachable
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 SAMPLES = 20
 """How many failures a stage keeps with their text, for each source partition; all are counted."""
 
-_SIGNATURE = re.compile(
-    r"(?i)([?&](?:sig|signature|token|key|x-amz-(?:signature|credential|security-token)))=[^&\s'\"]+"
-)
 _excerpt = reprlib.Repr()
 _excerpt.maxstring = _excerpt.maxother = 200
 
@@ -280,11 +277,6 @@ def written(rows: int, nbytes: int = 0) -> None:
     if count is not None:
         count.rows_written = (count.rows_written or 0) + rows
         count.bytes_written += nbytes
-
-
-def without_login(text: str) -> str:
-    """A text in which URLs hold neither name nor password, and no signature."""
-    return _SIGNATURE.sub(r"\1=…", re.sub(r"://[^/@\s]+@", "://", text))
 
 
 def describe(stage: str, error: BaseException, *, source: str, record: Any = None, rows: int = 1) -> Failure:

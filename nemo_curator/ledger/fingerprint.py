@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
 import types
 from collections.abc import Iterable
 from typing import Any
 
-from nemo_curator.ledger.counts import without_login
+from nemo_curator.ledger.secrets import is_secret, without_login
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.tasks.document import DocumentBatch
 from nemo_curator.tasks.file_group import FileGroupTask
@@ -24,13 +23,6 @@ _NOT_SETTINGS |= {"ray_stage_spec", "xenna_stage_spec"}
 
 MOST_CHARS = 2000
 """What of a setting is kept in words; of the rest a digest is."""
-_SECRET = re.compile(
-    r"(.*_)?((storage|cache|index|output)_options|password|passwd|passphrase|secret|credentials?|authorization)"
-    r"|(.*_)?connection_string"
-    r"|((.*_)?(access|api|auth|bearer|hf|refresh|sas|secret|session)_)?token|(.*_)?(access|account|api|private|secret)_key",
-    re.IGNORECASE,
-)
-"""Settings that say how data is reached, not what it is; what is kept of a run holds none of them."""
 
 
 def describe_stage(stage: ProcessingStage) -> dict[str, str]:
@@ -40,7 +32,7 @@ def describe_stage(stage: ProcessingStage) -> dict[str, str]:
     settings = {
         key: value
         for key, value in vars(stage).items()
-        if not (own and key.startswith("_")) and key not in _NOT_SETTINGS and not _SECRET.fullmatch(key)
+        if not (own and key.startswith("_")) and key not in _NOT_SETTINGS and not is_secret(key)
     }
     if code := _class_text(kind):
         settings["code"] = code
@@ -74,7 +66,7 @@ def stable_text(value: Any, depth: int = 6) -> str:
     if depth == 0:
         return type(value).__qualname__
     if isinstance(value, dict):
-        open_items = [(key, item) for key, item in value.items() if not _SECRET.fullmatch(str(key))]
+        open_items = [(key, item) for key, item in value.items() if not is_secret(str(key))]
         items = sorted((stable_text(key, depth - 1), stable_text(item, depth - 1)) for key, item in open_items)
         return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
     if isinstance(value, set | frozenset):
@@ -84,7 +76,7 @@ def stable_text(value: Any, depth: int = 6) -> str:
     if type(value).__qualname__ == "Pattern" and hasattr(value, "flags"):  # of `re` or `regex`: has no `__dict__`
         return repr((value.pattern, int(value.flags)))
     if isinstance(value, types.FunctionType):
-        bound = [value.__defaults__, value.__kwdefaults__, *map(_cell, value.__closure__ or ())]
+        bound = [_open_defaults(value), value.__kwdefaults__, *_open_cells(value)]
         held = f"({stable_text(bound, depth - 1)})" if any(item is not None for item in bound) else ""
         return f"{value.__qualname__}#{_digest(_code_text(value.__code__))}{held}"
     if isinstance(value, types.MethodType):
@@ -129,6 +121,21 @@ def _shortened(text: str) -> str:
 
 def _is_ours(kind: type) -> bool:
     return kind.__module__.startswith("nemo_curator.")
+
+
+def _open_defaults(function: types.FunctionType) -> list[Any] | None:
+    """The defaults of parameters by place, but for secrets."""
+    defaults, code = function.__defaults__, function.__code__
+    if defaults is None:
+        return None
+    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    return [None if is_secret(name) else default for name, default in zip(names, defaults, strict=True)]
+
+
+def _open_cells(function: types.FunctionType) -> list[Any]:
+    """What a function holds of the one around it, but for secrets."""
+    named = zip(function.__code__.co_freevars, function.__closure__ or ())
+    return [None if is_secret(name) else _cell(cell) for name, cell in named]
 
 
 def _cell(cell: types.CellType) -> Any:

@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from nemo_curator import __version__
 from nemo_curator.errors import InputError, LedgerError, RunFailedError
-from nemo_curator.ledger.counts import Failure, StageCount, without_login
+from nemo_curator.ledger.counts import Failure, StageCount
 from nemo_curator.ledger.machine import command, describe_machine
 from nemo_curator.ledger.partitions import PartitionCounts, explain_imbalance, imbalances
 from nemo_curator.ledger.samples import Limits, Samples
 from nemo_curator.ledger.scores import Scores
+from nemo_curator.ledger.secrets import without_login
 from nemo_curator.utils.storage import ask, locate
 from nemo_curator.utils.whole_files import put
 
@@ -161,7 +162,7 @@ class Run:
             "description": self.description,
             "executor": self.executor,
             **(self.made_by or {**versions, **describe_machine()}),
-            "command": self.command and without_login(self.command),
+            "command": self.command,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": self.seconds,
             "error": self.error,
@@ -200,14 +201,14 @@ class Run:
         """Write the account to a folder or URL: `ledger.json`, `report.html`, and partitions as `ledger.parquet`."""
         import pyarrow.parquet as pq
 
-        from nemo_curator.report import write_report
+        from nemo_curator.report import add_report
 
         fs, place = locate(os.fspath(folder))
         put(fs, f"{place}/{LEDGER}", json.dumps(self.to_dict(), default=str).encode())
         sink = pa.BufferOutputStream()
         pq.write_table(self.partition_table(), sink, compression="zstd")
         put(fs, f"{place}/{PARTITIONS}", sink.getvalue().to_pybytes())
-        write_report(folder)
+        add_report(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Run:
@@ -268,10 +269,14 @@ def _stage(plain: dict[str, Any]) -> StageCount:
 
 def _without_logins(samples: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     return {
-        name: [{**row, "source": row["source"] and without_login(row["source"])} for row in rows]
+        name: [
+            {**row, **{key: without_login(row[key]) for key in _WHERE if isinstance(row.get(key), str)}} for row in rows
+        ]
         for name, rows in samples.items()
     }
 
 
+_WHERE = ("id", "source")
+"""What of a sample may be a URL."""
 _MADE_BY = ("curator", "python", "platform", "cpus", "memory_bytes", "packages")
 _INTERNAL = ("failures", "rejects", "limits", "before", "rows_seen", "rows_written", "bytes_read", "bytes_written")

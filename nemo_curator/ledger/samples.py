@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from nemo_curator.utils.image_codec import thumbnail
 
 if TYPE_CHECKING:
     from nemo_curator.tasks.document import DocumentBatch
+
+logger = logging.getLogger(__name__)
 
 MOST = 5
 """How many rows that were kept, and how many that were dropped, are shown of each filter."""
@@ -155,7 +158,7 @@ def _score(scores: Any, row: int) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if isinstance(value, int | None) else str(value)[:100]
+    return value if value is None or (isinstance(value, int) and abs(value) <= _LAST) else str(value)[:100]
 
 
 def _with(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, describe: Describer) -> Drawn:
@@ -165,8 +168,22 @@ def _with(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, describe: Descr
         return drawn
     if len(rows) > MOST:
         rows = rows[numbers[rows].argpartition(MOST)[:MOST]]
-    of_row = describe()
-    return _lowest([*drawn, *((int(numbers[row]), of_row(int(row))) for row in rows)])
+    described = _described(describe, rows.tolist())
+    return _lowest([*drawn, *zip(numbers[rows].tolist(), described)])
+
+
+def _described(describe: Describer, rows: list[int]) -> list[Row]:
+    """What is shown of some rows; nothing of one that cannot be shown, for that must not cost it."""
+    of_row = None
+    found = []
+    for row in rows:
+        try:
+            of_row = of_row or describe()
+            found.append(of_row(row))
+        except Exception:  # a day that Python has no date for, a name that is no UTF-8, an object without a text
+            logger.debug("row %d cannot be shown", row, exc_info=True)
+            found.append({"text": None, "score": None, "id": None, "source": None})
+    return found
 
 
 def _lowest(drawn: Drawn) -> Drawn:

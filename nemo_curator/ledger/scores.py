@@ -194,7 +194,7 @@ def numbers_of(scores: Any) -> tuple[np.ndarray, list[Any] | None]:
 
     A language and how sure it is travel as a pair, or as the text of one.
     """
-    if isinstance(scores, np.ndarray) and scores.dtype.kind in "fiub":
+    if isinstance(scores, np.ndarray) and scores.dtype.kind in "fiub" and scores.ndim == 1:
         return scores.astype(np.float64), None
     values = list(scores)
     first = next((value for value in values if value is not None), None)
@@ -202,9 +202,10 @@ def numbers_of(scores: Any) -> tuple[np.ndarray, list[Any] | None]:
         pairs = [_pair(value) for value in values]
         return np.array([number for number, _ in pairs]), [label for _, label in pairs]
     try:
-        return np.asarray(values, np.float64), None
+        numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):
         return np.array([_pair(value)[0] for value in values]), None
+    return numbers if numbers.ndim == 1 else np.full(len(values), math.nan), None  # a vector is no score
 
 
 def _where(values: list[Any], chosen: np.ndarray) -> list[Any]:

@@ -86,11 +86,11 @@ class WorkflowRunResult:
 
     def save_summary(self, folder: str | os.PathLike) -> None:
         """Write `workflow.json` and `report.html`, where the pipelines have written their records themselves."""
-        from nemo_curator.report import write_report
+        from nemo_curator.report import add_report
 
         fs, place = locate(os.fspath(folder))
         put(fs, f"{place}/{WORKFLOW}", json.dumps(self.to_dict(), default=str).encode())
-        write_report(folder)
+        add_report(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> WorkflowRunResult:

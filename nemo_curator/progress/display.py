@@ -53,7 +53,8 @@ class Lines(View):
         self.say(line(figures, memory))
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if sys.stderr is not None:  # print would take stdout
+            print(text, file=sys.stderr, flush=True)
 
 
 def chosen_mode() -> str:
@@ -76,13 +77,22 @@ def shown(progress: Progress, interval: float | None) -> Iterator[None]:
         yield
         return
     try:
-        display = _Display(progress, _open(mode, interval))
+        display = _begin(progress, mode, interval)
         try:
             yield
         finally:
-            display.close()
+            if display is not None:
+                display.close()
     finally:
         _taken.release()
+
+
+def _begin(progress: Progress, mode: str, interval: float | None) -> _Display | None:
+    try:
+        return _Display(progress, _open(mode, interval))
+    except Exception:  # there may be no stderr, and no room for another thread: the run does not need either
+        logger.debug("the progress of the run cannot be shown", exc_info=True)
+        return None
 
 
 def _open(mode: str, interval: float | None) -> View:
@@ -112,9 +122,11 @@ class _Display:
 
     def close(self) -> None:
         self._stopped.set()
-        self._thread.join()
-        self._attempt(self._tell_the_end)
-        self._view.close()
+        try:
+            self._thread.join()
+            self._attempt(self._tell_the_end)
+        finally:  # a person may press ^C twice
+            self._attempt(self._view.close)
 
     def _run(self) -> None:
         wait = self._view.first_s

@@ -73,9 +73,9 @@ class Terminal(View):
         atexit.unregister(self.close)
         sys.breakpointhook = self._hook
         self._relay.close()
-        if self._live is not None:
-            self._live.stop()
-        self._file.close()
+        with suppress(OSError), self._file:  # the terminal may be gone
+            if self._live is not None:
+                self._live.stop()
 
     def _above(self, text: bytes) -> None:
         self._console.print(Text.from_ansi(text.decode(errors="replace")), soft_wrap=True)
@@ -128,8 +128,10 @@ class Relay:
 
     def _run(self) -> None:
         rest = b""
+        poll = select.poll()  # select knows no file above 1023
+        poll.register(self._read, select.POLLIN)
         while True:
-            ready, *_ = select.select([self._read], [], [], PATIENCE_S if rest else None)
+            ready = poll.poll(1000 * PATIENCE_S if rest else None)
             rest += os.read(self._read, PIPE_BYTES) if ready else b"\n"
             is_over = _MARK in rest
             if is_over:
@@ -158,6 +160,7 @@ def _flush() -> None:
 
 
 _relay: list[Relay] = []
+os.register_at_fork(after_in_child=_relay.clear)  # its thread stays behind
 
 
 def the_relay() -> Relay:

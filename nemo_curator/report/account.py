@@ -147,9 +147,12 @@ def filter_names(stage: Record) -> list[str]:
 
 def filters(run: Record) -> list[FilterAccount]:
     """Every filter of a run, in order."""
-    described = {**dict(_own_settings(run)), **dict(_objects(run))}
+    every = [one for one in run.get("settings") or [] if isinstance(one, dict)]
+    anywhere = _described(every)
     made = []
-    for stage in run["stages"]:
+    for place, stage in enumerate(run["stages"]):
+        # several stages may have filters of one name
+        described = {**anywhere, **_described([one for one in every[place : place + 1] if _is_of(one, stage)])}
         left = number(stage, "rows_in") - gone(stage, "failed")
         for name in filter_names(stage):
             scores, dropped = _of(stage, "scores").get(name) or {}, stage["dropped"].get(name, 0)
@@ -290,16 +293,17 @@ def _of(stage: Record, key: str) -> Record:
     return {name: one for name, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}
 
 
-def _own_settings(run: Record) -> Iterator[tuple[str, tuple[str, Record]]]:
-    """Stages that are filters themselves, by their names."""
-    for settings in run.get("settings") or []:
-        if isinstance(settings, dict):
-            values = {key: value for key, value in settings.items() if key not in ("class", "name", "code")}
-            yield str(settings.get("name")), (str(settings.get("class", "")).rpartition(".")[2], values)
+def _is_of(settings: Record, stage: Record) -> bool:
+    return settings.get("name") == stage["stage"]
 
 
-def _objects(run: Record) -> Iterator[tuple[str, tuple[str, Record]]]:
-    """Filters by their names, found in the settings of stages."""
-    for settings in run.get("settings") or []:
-        for text in settings.values() if isinstance(settings, dict) else ():
-            yield from objects_in(str(text))[0]
+def _described(every: list[Record]) -> dict[str, tuple[str, Record]]:
+    """Classes and settings by the names of filters: of stages that are filters, and of those that stages hold."""
+    found: dict[str, tuple[str, Record]] = {}
+    for settings in every:
+        values = {key: value for key, value in settings.items() if key not in ("class", "name", "code")}
+        found[str(settings.get("name"))] = str(settings.get("class", "")).rpartition(".")[2], values
+    for settings in every:
+        for text in settings.values():
+            found |= objects_in(str(text))[0]
+    return found

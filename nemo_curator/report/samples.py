@@ -63,6 +63,8 @@ def excerpt(sample: Record) -> Html:
     """A row as text, with what is known of where it is from."""
     text = sample.get("text")
     body = tag("pre", cut(text, TEXT_CHARS), dir="auto") if text is not None else None
+    if text is not None and not str(text).strip():
+        body = tag("p", "A text without a visible character.", class_="note")
     named = ("score", "id", "similarity")
     facts = [f"{name} {_fact(sample[name])}" for name in named if _has(sample, name)]
     if _has(sample, "source"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -45,6 +46,16 @@ def put(fs: AbstractFileSystem, place: str, data: bytes) -> None:
         return
     with appearing_whole(place) as unfinished:
         Path(unfinished).write_bytes(data)
+
+
+def make_folder(folder: str | os.PathLike) -> None:
+    """Make a folder of this machine that will be written to later; OSError says now that this cannot be."""
+    if is_remote_url(os.fspath(folder)):
+        return
+    place = local_path(os.fspath(folder))
+    place.mkdir(parents=True, exist_ok=True)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
 
 def remove_leftovers(folder: str) -> list[str]:

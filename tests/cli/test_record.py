@@ -165,3 +165,41 @@ def test_an_interrupted_run_leaves_its_record_and_exit_code_130(folder):
     run = Run.load(folder / "here")
     assert run.error.startswith("KeyboardInterrupt")
     assert (run.partitions, run.partitions_done) == (2, 1)
+
+
+COMMAND = [sys.executable, "-m", "nemo_curator", "filter", "in", "out", "--num-workers", "0", "--filter"]
+COMMAND += ["WordCountFilter(min_words=2)"]
+
+
+def shell(command, *arguments, **variables):
+    words = ["bash", "-o", "pipefail", "-c", command, *COMMAND, *arguments]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_without_stdout_or_stderr_does_its_work(folder, closed):
+    done = shell(f'"$0" "$@" {closed}', CURATOR_PROGRESS="live")
+    assert (done.returncode, "error" in done.stderr) == (0, False)
+    assert len(list((folder / "out").iterdir())) == 1
+
+
+def test_json_is_printed_whatever_a_file_is_called(folder):
+    (folder / "in" / os.fsdecode(b"b\xff.jsonl")).write_text("{broken\n")
+    done = shell('"$0" "$@"', "--json", PYTHONIOENCODING="utf-8:strict")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failures"][0]["source"].endswith("b\udcff.jsonl:1")
+    assert "error: 1 rows failed" in done.stderr
+
+
+def test_a_run_that_fails_is_a_failure_also_if_nobody_reads_what_it_prints(folder):
+    (folder / "in" / "b.jsonl").write_text("{broken\n")
+    done = shell('"$0" "$@" | true', "--json", *(["--filter", "WordCountFilter(max_words=9)"] * 40))
+    assert done.returncode == 1
+    assert "error: 1 rows failed" in done.stderr
+
+
+def test_a_folder_of_runs_that_leads_nowhere_is_told_of(folder, capsys):
+    (folder / "curator-runs").symlink_to("nowhere")
+    assert keep_long() == 0
+    assert "warning: no record is kept" in capsys.readouterr().err

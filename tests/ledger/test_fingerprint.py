@@ -55,6 +55,10 @@ def test_what_describes_a_stage_holds_no_secrets():
         "Authorization",
         "connection_string",
         "storage_options",
+        "X-Api-Key",
+        "X-Auth-Token",
+        "apikey",
+        "reader.storage_options",
     ],
 )
 def test_settings_that_are_secrets_are_left_out(name):
@@ -67,6 +71,20 @@ def test_settings_that_are_secrets_are_left_out(name):
 )
 def test_settings_that_only_sound_like_secrets_stay(name):
     assert stable_text({name: 1}) != stable_text({name: 2})
+
+
+def asks(text, model="small", token=SECRET):
+    return text, model, token
+
+
+def holds(secret):
+    return lambda text: (text, secret)
+
+
+def test_a_function_tells_no_secret_that_it_holds():
+    for function in (asks, holds(SECRET), functools.partial(asks, token=SECRET)):
+        assert SECRET not in stable_text(function)
+    assert "'small'" in stable_text(asks)
 
 
 def longer(limit):

@@ -280,3 +280,76 @@ def test_rows_that_cannot_get_in_are_not_looked_at():
 
 def test_outside_a_run_nobody_counts():
     counts.filtered("f", DocumentBatch("d", pa.table({"text": ["a"]})), np.zeros(1, bool))
+
+
+class Wordless:
+    def __str__(self):
+        raise ValueError("no words for it")
+
+
+NO_UTF8 = pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 1, 2], np.int32)), pa.py_buffer(b"\xff\xfe"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "scores"),
+    [
+        ({"id": pa.array([10**9, 1], pa.date32())}, [1, 2]),
+        ({"url": NO_UTF8}, [1, 2]),
+        ({}, [Wordless(), Wordless()]),
+        ({}, [np.array([1.0, 2.0]), np.array([3.0, 4.0])]),
+        ({}, np.array([[1.0, 2.0], [3.0, 4.0]])),
+        ({}, [10**400, 10**5000]),
+    ],
+)
+def test_what_cannot_be_shown_of_a_row_does_not_cost_it(columns, scores):
+    batch = DocumentBatch(data=pa.table({"text": ["a", "b"], **columns}), task_id="0", dataset_name="d")
+    count = StageCount("stage")
+    with counting(count):
+        counts.filtered("by", batch, np.array([True, False]), scores)
+    samples, spread = count.samples["by"].to_dict(), count.scores["by"].to_dict()
+    assert (len(samples["kept"]), len(samples["dropped"]), count.rows_dropped) == (1, 1, 1)
+    assert spread["kept"] + spread["dropped"] + spread["no_score"] == 2
+    json.loads(json.dumps([samples, spread], allow_nan=False))
+
+
+def test_a_page_that_cannot_be_written_fails_no_run(documents, tmp_path, caplog):
+    (tmp_path / "record" / "report.html" / "in the way").mkdir(parents=True)
+    pipeline = job(documents, tmp_path / "out")
+    pipeline.run(LocalExecutor(num_workers=0), report_path=tmp_path / "record")
+    assert Run.load(tmp_path / "record").to_dict() == pipeline.last_run.to_dict()
+    assert f"the page in {tmp_path / 'record'} could not be written: IsADirectoryError" in caplog.text
+
+
+def test_a_record_that_cannot_be_written_hides_no_error_of_the_run(documents, tmp_path, caplog):
+    (tmp_path / "record" / "ledger.json" / "in the way").mkdir(parents=True)
+    stages = [JsonlReader(str(documents)), ScoreFilter(Failing())]
+    with pytest.raises(RunFailedError):
+        Pipeline("job", stages=stages).run(LocalExecutor(num_workers=0), report_path=tmp_path / "record")
+    assert "the account of the run could not be written" in caplog.text
+
+
+def test_where_no_record_can_be_made_no_run_begins(documents, tmp_path):
+    (tmp_path / "file").touch()
+    pipeline = job(documents, tmp_path / "out")
+    with pytest.raises(FileExistsError):
+        pipeline.run(LocalExecutor(num_workers=0), report_path=tmp_path / "file")
+    assert (pipeline.last_run, (tmp_path / "out").exists()) == (None, False)
+
+
+class Signing(ProcessingStage):
+    name = "signing"
+
+    def before_run(self, state):
+        raise OSError("no answer from https://me:a-secret@host/a?X-Goog-Signature=a-secret")
+
+    def process(self, batch):
+        return batch
+
+
+def test_the_error_of_a_run_is_recorded_without_its_secrets(tmp_path):
+    batch = DocumentBatch("d", pa.table({"text": ["a", "b"]}))
+    pipeline = Pipeline("job", stages=[Signing()])
+    with pytest.raises(OSError, match="no answer"):
+        pipeline.run(LocalExecutor(num_workers=0), [batch], report_path=tmp_path / "record")
+    assert pipeline.last_run.error == "OSError: no answer from https://host/a?X-Goog-Signature=…"
+    assert not [path for path in (tmp_path / "record").iterdir() if b"a-secret" in path.read_bytes()]

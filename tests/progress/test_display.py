@@ -1,8 +1,12 @@
 """Where no terminal is, a run is shown as lines."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from nemo_curator.errors import ConfigError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.progress import display
 from nemo_curator.stages.base import ProcessingStage
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -97,3 +103,25 @@ def test_of_two_runs_at_once_one_is_shown(batches, halve, short_intervals, capfd
     for thread in threads:
         thread.join()
     assert capfd.readouterr().err.count(" partitions in ") == 1
+
+
+@pytest.mark.parametrize("mode", ["live", "plain"])
+def test_a_run_without_stderr_is_not_shown_and_ends_well(mode):
+    source = """
+import time
+import pyarrow as pa
+from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.text.filters import Score
+from nemo_curator.tasks import DocumentBatch
+executor = LocalExecutor(num_workers=0)
+executor.progress_interval = 0.1
+stage = Score(lambda text: time.sleep(0.5) or len(text), "length")
+task = DocumentBatch("d", pa.table({"text": ["a", "b"]}))
+made = Pipeline("books", stages=[stage]).run(executor, [task])
+print(made[0].num_items, "rows")
+"""
+    command = f'exec "{sys.executable}" -c "$SOURCE" 2>&-'
+    variables = {**os.environ, "SOURCE": source, "CURATOR_PROGRESS": mode, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], env=variables, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (0, "2 rows\n")

@@ -131,3 +131,18 @@ def test_breakpoint_gives_the_terminal_to_the_debugger():
     terminal.read_until(lambda: "(42, True)" in terminal.lines())
     terminal.press(b"c\n")
     assert terminal.read_all()[-1] == "after True True"
+
+
+MANY_FILES = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (2000, max(2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+"""
+
+
+def test_a_process_with_very_many_open_files_has_a_table_too():
+    source = PROGRAM.format(seconds=0.5, tasks=3, workers=0).replace("tasks = ", f"{MANY_FILES}\ntasks = ")
+    lines = Terminal(source).read_all()
+    assert lines[-1] == "after True True"
+    assert "from python 0_2" in lines
+    assert any(line.startswith("books: 6 rows in, 6 out") for line in lines)

@@ -3,11 +3,16 @@ import re
 import time
 from itertools import pairwise
 
+import pyarrow as pa
 import pytest
 
+from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.ledger.counts import Failure
+from nemo_curator.pipeline import Pipeline
 from nemo_curator.report import load_record, write_report
 from nemo_curator.report.page import MOST_BYTES, render, style
+from nemo_curator.stages.text.filters import ScoreFilter, WordCountFilter
+from nemo_curator.tasks import DocumentBatch
 from tests.report.parsing import Page
 
 TAGS = {"page", "html", "head", "meta", "title", "style", "body", "a", "header", "nav", "main", "footer", "section"}
@@ -266,3 +271,20 @@ def test_texts_and_bars_can_be_told_from_what_is_behind_them(scheme):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
     for bar in ("kept", "gone", "failed", "time", "memory"):
         assert contrast(colours[bar], colours["track"]) >= 3, bar
+
+
+def test_filters_of_one_name_have_the_settings_of_their_own_stage():
+    batch = DocumentBatch("d", pa.table({"text": ["one", "one two", "one two three"]}))
+    stages = [ScoreFilter(WordCountFilter(min_words=least)) for least in (2, 3)]
+    pipeline = Pipeline("twice", stages=stages)
+    pipeline.run(LocalExecutor(num_workers=0), [batch])
+    shown = [one.text for one in Page(render(pipeline.last_run.to_dict())).root.with_class("where")]
+    assert [re.search(r"min_words=(\d)", text)[1] for text in shown] == ["2", "3"]
+
+
+def test_a_sample_without_text_says_so():
+    batch = DocumentBatch("d", pa.table({"text": [" \n", "one two"]}))
+    pipeline = Pipeline("empty", stages=[ScoreFilter(WordCountFilter(min_words=2))])
+    pipeline.run(LocalExecutor(num_workers=0), [batch])
+    dropped = Page(render(pipeline.last_run.to_dict())).root.with_class("of-dropped")[0]
+    assert "A text without a visible character." in dropped.text

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.backends.slurm_array import resolve_slurm_array_config
 from nemo_curator.errors import ContractError, InputError
+from nemo_curator.ledger.secrets import without_login
 from nemo_curator.pipeline.pipeline import Pipeline, default_executor
 from nemo_curator.pipeline.workflow import WorkflowRunResult, folder_of_run
 from nemo_curator.stages.base import ProcessingStage
@@ -161,11 +162,11 @@ class Steps:
         """Write the record of the whole; the pipelines have written theirs."""
         self._within.close()
         if error is not None:
-            self.result.error = f"{type(error).__name__}: {error}"
+            self.result.error = without_login(f"{type(error).__name__}: {error}")
         try:
             if self.report_path is not None:
                 self.result.save_summary(self.report_path)
-        except OSError:
+        except Exception:  # whatever a storage raises, the error of the run is the one to see
             if error is None:
                 raise
             logger.warning("the record could not be written to %s", self.report_path, exc_info=True)

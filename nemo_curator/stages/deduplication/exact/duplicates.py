@@ -129,7 +129,7 @@ class IdentifyExactDuplicates(ProcessingStage[FileGroupTask, FileGroupTask]):
         path, num_ids = self._write_ids(part, clusters["member_id"])
         write_clusters(self.output_path, part, clusters, self._storage_options)
         counts.seen(rows)
-        counts.dropped("kept", rows - num_ids)
+        counts.dropped("not a copy", rows - num_ids)
         counts.written(num_ids)
         metadata = {"num_groups": len(clusters["cluster_id"].unique()), "num_removal_ids": num_ids, "num_rows": num_ids}
         return FileGroupTask(task.dataset_name, [path], _metadata={**task._metadata, **metadata, "format": "parquet"})
