@@ -65,7 +65,8 @@ class Entry:
         return SUCCESS if isinstance(self.outcome, Picture) else self.outcome.status if self.outcome else "unknown"
 
     def row(self) -> dict[str, Any]:
-        row: dict[str, Any] = {"url": self.url, "caption": self.caption, "key": self.key, "status": self.status}
+        known = {name: value and _unicode(value) for name, value in (("url", self.url), ("caption", self.caption))}
+        row: dict[str, Any] = {**known, "key": self.key, "status": self.status}
         if isinstance(self.outcome, Picture):
             return {**row, "bytes": self.outcome.nbytes} | {name: getattr(self.outcome, name) for name in _FACTS}
         return {**row, "error": _unicode(str(self.outcome))}
@@ -216,8 +217,8 @@ def _members(entries: list[Entry], spool: Spool) -> Iterator[tuple[str, bytes]]:
 
 def _column(values: list[Any]) -> pa.Array:
     try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([_unicode(value) if isinstance(value, str) else value for value in values])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         return pa.array([None if value is None else json.dumps(value, default=str) for value in values])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -133,10 +134,13 @@ def _columns(path: str, storage_options: dict[str, Any] | None) -> list[str]:
         if delimiter := _delimiter(path):
             header = _header(path, storage_options)
             return csv.read_csv(pa.BufferReader(header), parse_options=_csv_format(delimiter)).column_names
-        first = (
-            read_head(path, _HEAD_BYTES, storage_options=storage_options).removeprefix(_BOM).lstrip().split(b"\n")[0]
-        )
-        return list(_object(first))
+        head = read_head(path, _HEAD_BYTES, storage_options=storage_options).removeprefix(_BOM).lstrip()
+        first, *lines = head.split(b"\n")
+        names = dict.fromkeys(_object(first))
+        for line in lines:  # not every record need have every key
+            with suppress(ValueError, RecursionError):
+                names |= dict.fromkeys(_object(line))
+        return list(names)
     except DAMAGE as error:
         raise InputError(f"{path}: cannot read its columns: {type(error).__name__}: {error}") from error
 

@@ -1,5 +1,6 @@
 """From lists of URLs to tars: runs that go on where they were, and what may not pass for success."""
 
+import json
 import os
 import re
 import signal
@@ -65,6 +66,17 @@ def test_a_shard_without_any_image_is_an_empty_tar(tmp_path, server, listed):
     run = download(listed, tmp_path / "out", ImageReaderStage())
     assert [stage.rows_out for stage in run.stages[1:]] == [0, 0]
     assert run.dropped() == {"http_404": 3}
+
+
+def test_halves_of_characters_cost_no_more_than_a_url_that_holds_one(tmp_path, server):
+    url = server.put("/a.jpg", picture(1))
+    listed = tmp_path / "list.jsonl"
+    records = [{"url": url, "text": "\ud800a", "tag": "\udfff"}, {"url": f"{url}\ud800", "tag": ["\ud800"]}]
+    listed.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    run = download(listed, tmp_path / "out", metadata_fields=["tag"])
+    assert run.dropped() == {"bad_url": 1}
+    assert [row["caption"] for row in rows(tmp_path / "out")] == ["?a", None]
+    assert members(tmp_path / "out")["000000000.txt"] == b"?a"
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path, server, listed):

@@ -67,6 +67,12 @@ def test_columns_are_found_by_their_usual_names_or_as_told(tmp_path):
         find_columns(path, ListColumns("address"))
 
 
+def test_the_first_record_need_not_have_every_column(tmp_path):
+    path = tmp_path / "list.jsonl"
+    path.write_text('\n{"url": "u"}\n{"url": "v", "text": "a caption"}\n{"URL": "no object"\n')
+    assert find_columns(str(path), ListColumns("")) == ListColumns("url", "text")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
