@@ -15,7 +15,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from nemo_curator.errors import RunFailedError, StorageError
+from nemo_curator.errors import InputError, RunFailedError, StorageError
 from nemo_curator.stages.image.io import ImageReaderStage
 from tests.stages.image.download.lists import contents, download, members, rows, write_list
 from tests.stages.image.io.images import picture
@@ -77,6 +77,13 @@ def test_halves_of_characters_cost_no_more_than_a_url_that_holds_one(tmp_path, s
     assert run.dropped() == {"bad_url": 1}
     assert [row["caption"] for row in rows(tmp_path / "out")] == ["?a", None]
     assert members(tmp_path / "out")["000000000.txt"] == b"?a"
+
+
+def test_a_table_that_is_damaged_is_named_with_what_to_do(tmp_path, listed):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"out/00000\.parquet cannot be read: .*; delete it, and the next run"):
+        download(listed, tmp_path / "out")
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path, server, listed):
