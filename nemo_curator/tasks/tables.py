@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,13 +61,15 @@ def objects(values: Iterable[Any]) -> pa.Array:
             [None if value is None else json.dumps(value, ensure_ascii=False, default=_plain) for value in values]
         )
     except TypeError:
-        return pa.array(values)
+        with suppress(pa.ArrowInvalid, pa.ArrowTypeError):
+            return pa.array(values)
+        raise
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"JSON has no {type(value).__name__}")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def holds_structs(kind: pa.DataType) -> bool:
