@@ -24,10 +24,10 @@ from nemo_curator.utils.file_utils import parse_bytes_string_to_int
 class LocalExecutor(BaseExecutor):
     """Run source partitions in processes of this machine, each through all stages that need no more than one CPU.
 
-    `num_workers` processes, by default one for each CPU; with 0 everything runs in this process, one partition after
-    the other, for debuggers. A stage that asks for more CPUs than one waits until they are free; one that asks for a
-    GPU gets one where there is one, and otherwise all CPUs. A process that dies costs only the partition it had, which
-    is tried again.
+    `num_workers` processes, by default one for each CPU; with 0 everything runs in this process, one partition
+    after the other, for debuggers. `config` may hold it and `num_gpus` as well, as in YAML. A stage that asks for
+    more CPUs than one waits until they are free; one that asks for a GPU gets one where there is one, and otherwise
+    all CPUs. A process that dies costs only the partition it had, which is tried again.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class LocalExecutor(BaseExecutor):
         num_gpus: int | None = None,
     ):
         super().__init__(config, ignore_head_node)
-        if num_workers is not None and num_workers < 0:
-            raise ValueError(f"num_workers is {num_workers}; wanted a number of processes, or 0 for this one alone")
+        num_workers = self.config.get("num_workers") if num_workers is None else num_workers
+        num_gpus = self.config.get("num_gpus") if num_gpus is None else num_gpus
+        if num_workers is not None and (not isinstance(num_workers, int) or num_workers < 0):
+            raise ValueError(f"num_workers is {num_workers!r}; wanted a number of processes, or 0 for this one alone")
         self.num_workers = num_workers
         self.num_gpus = num_gpus
         self._resting: list[Process] | None = None

@@ -41,7 +41,9 @@ _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$")
 
 class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        # a merge key (<<) is none of the mapping's own
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         if twice := sorted({str(key) for key in keys if keys.count(key) > 1}):
             raise ConfigError(f"{node.start_mark.name}, line {node.start_mark.line + 1}: {twice} given twice")
         return super().construct_mapping(node, deep)

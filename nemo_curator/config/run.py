@@ -78,20 +78,22 @@ def create_pipeline_from_yaml(
 
 
 def create_executor_from_yaml(cfg: Mapping[str, Any]) -> BaseExecutor | None:
-    """Make the executor that `backend` names, with `execution_mode` and `executor_config`; None if neither is given.
+    """Make the executor that `backend` names, with `execution_mode` and `executor_config`; None if none is given.
 
-    A backend is xenna, ray_data, ray_actor_pool or local.
+    A backend is xenna, ray_data, ray_actor_pool or local; a mode alone means xenna, a configuration alone local.
     """
     values = resolve(cfg)
-    backend, mode = values.get("backend"), values.get("execution_mode")
-    if backend is None and mode is None:
+    backend, mode, given = (values.get(key) for key in ("backend", "execution_mode", "executor_config"))
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"executor_config is {given!r}; wanted keys with values")
+    if backend is None and mode is None and not given:
         return None
-    backend = backend or "xenna"
+    backend = backend or ("local" if mode is None else "xenna")
     if backend not in EXECUTORS:
         raise ConfigError(f"backend is {backend!r}{did_you_mean(str(backend), EXECUTORS)}; wanted {list(EXECUTORS)}")
     if mode is not None and mode not in _MODES:
         raise ConfigError(f"execution_mode is {mode!r}; wanted {' or '.join(_MODES)}")
-    settings = {**(values.get("executor_config") or {}), **({"execution_mode": mode} if mode is not None else {})}
+    settings = {**(given or {}), **({"execution_mode": mode} if mode is not None else {})}
     return build({"_target_": EXECUTORS[backend], "config": settings or None}, "backend")
 
 

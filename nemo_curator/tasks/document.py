@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nemo_curator.errors import ContractError, MissingExtraError
 from nemo_curator.tasks.html import documents_html
-from nemo_curator.tasks.json_column import decoded, encoded, is_json
-from nemo_curator.tasks.tables import Values, holds_structs, json_as_text, table_of, to_array
+from nemo_curator.tasks.json_column import decoded, is_json
+from nemo_curator.tasks.tables import Values, holds_structs, json_as_text, objects, table_of, to_array
 from nemo_curator.tasks.tasks import Task
 from nemo_curator.tasks.text_column import TextColumn
 
@@ -317,11 +317,29 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
     }
     # numpy integers and booleans cannot hold a null: without this 2**53 + 1 would come back rounded
     with_nulls = {field.type for field in table.schema if table.column(field.name).null_count}
-    json_names = [field.name for field in table.schema if is_json(field.type)]
+    python: dict[str, list] = {}
+    for at, field in enumerate(table.schema):
+        column = table.column(at)
+        if is_json(field.type) or pa.types.is_struct(field.type) or _lists_null_integers(column):
+            python[field.name] = decoded(column) if is_json(field.type) else column.to_pylist()
+            table = table.set_column(at, field.name, pa.nulls(len(table)))
     frame = table.to_pandas(types_mapper=lambda kind: nullable.get(kind) if kind in with_nulls else None)
-    for name in json_names:
-        frame[name] = pd.Series(decoded(table.column(name)), dtype=object, index=frame.index)
+    for name, values in python.items():
+        frame[name] = pd.Series(values, dtype=object, index=frame.index)
     return frame
+
+
+def _lists_null_integers(column: pa.ChunkedArray) -> bool:
+    """Whether there are nulls beside integers in the lists of a column: numpy would make floats of both."""
+    if not _is_list(column.type):
+        return False
+    while _is_list(column.type):
+        column = pc.list_flatten(column)
+    return pa.types.is_integer(column.type) and column.null_count > 0
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _to_table(frame: pd.DataFrame) -> pa.Table:
@@ -340,12 +358,10 @@ def _series_to_array(series: pd.Series) -> pa.Array | pa.ChunkedArray:
     return _objects(series) if is_nested and any(isinstance(value, list) for value in series) else array
 
 
-def _objects(series: pd.Series) -> pa.ExtensionArray:
+def _objects(series: pd.Series) -> pa.Array:
     """Objects as their JSON text: a struct would give each the keys of all the others."""
-    missing = [value is None or value != value for value in series]  # NaN is what pandas may put there
-    return encoded(
-        [None if gone else json.dumps(value, ensure_ascii=False) for gone, value in zip(missing, series, strict=True)]
-    )
+    # NaN is what pandas may put where there is none
+    return objects(None if value is None or value != value else value for value in series)
 
 
 def _for_frame(values: Values) -> Any:

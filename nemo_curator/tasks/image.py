@@ -6,7 +6,7 @@ import copy
 import mmap
 import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,7 +43,7 @@ class ImageObject:
         """The extension that belongs to the bytes; where they do not tell, that of the path. None without bytes."""
         if self.image_bytes is None:
             return None
-        return extension_of(self.image_bytes) or self.image_path.rpartition(".")[2].lower() or None
+        return extension_of(self.image_bytes) or PurePath(self.image_path).suffix[1:].lower() or None
 
     @property
     def nbytes(self) -> int:

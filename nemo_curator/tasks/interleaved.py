@@ -93,9 +93,7 @@ def renumbered(table: pa.Table) -> pa.Table:
     """
     import numpy as np
 
-    missing = REQUIRED_COLUMNS - set(table.column_names)
-    if missing:
-        raise ContractError(f"interleaved data needs the columns {sorted(missing)}; there are {table.column_names}")
+    check_required(table)
     is_content = pc.not_equal(table.column("modality"), "metadata")
     with_content = pc.unique(pc.filter(table.column("sample_id"), is_content))
     table = table.filter(pc.is_in(table.column("sample_id"), value_set=with_content))
@@ -107,6 +105,15 @@ def renumbered(table: pa.Table) -> pa.Table:
     within = before - np.repeat(before[starts], np.diff(np.r_[starts, len(samples)]))
     positions = pa.array(np.where(content, within, -1), pa.int32())
     return table.set_column(table.schema.get_field_index("position"), "position", positions)
+
+
+def check_required(table: pa.Table) -> None:
+    """Raise ContractError if a column that places a row in its sample is missing, or null somewhere."""
+    missing = REQUIRED_COLUMNS - set(table.column_names)
+    if missing:
+        raise ContractError(f"interleaved data needs the columns {sorted(missing)}; there are {table.column_names}")
+    if nulls := {name: count for name in sorted(REQUIRED_COLUMNS) if (count := table.column(name).null_count)}:
+        raise ContractError(f"interleaved data has nulls in {nulls}; wanted a value in every row")
 
 
 def column_of(values: Any) -> pa.Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,8 +49,27 @@ def to_array(values: Values) -> pa.Array | pa.ChunkedArray:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         array = None
     if array is None or holds_structs(array.type):  # a struct gives every object the keys of all the others
-        return encoded([None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
+        return objects(values)
     return array
+
+
+def objects(values: Iterable[Any]) -> pa.Array:
+    """Make JSON text of objects; those that hold bytes or times, which JSON has none of, stay what Arrow makes them."""
+    values = list(values)
+    try:
+        return encoded(
+            [None if value is None else json.dumps(value, ensure_ascii=False, default=_plain) for value in values]
+        )
+    except TypeError:
+        with suppress(pa.ArrowInvalid, pa.ArrowTypeError):
+            return pa.array(values)
+        raise
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def holds_structs(kind: pa.DataType) -> bool:
@@ -84,6 +104,8 @@ def _without_view(kind: pa.DataType) -> pa.DataType:
         return pa.large_binary()
     if pa.types.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _without_view(kind.value_type), kind.ordered)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_without_view(kind.value_type), kind.list_size)
     if pa.types.is_large_list(kind):
         return pa.large_list(_without_view(kind.value_type))
     if pa.types.is_list(kind):

@@ -99,3 +99,12 @@ def test_a_place_has_a_line(tmp_path, place, line):
     path = tmp_path / "job.yaml"
     path.write_text("a: 1\nstages:\n- {name: first}\n- name: second\n  filter:\n    min: 3\n")
     assert line_of(path, place) == line
+
+
+def test_mappings_are_merged_and_a_key_that_is_given_twice_is_still_found(tmp_path):
+    path = tmp_path / "merged.yaml"
+    path.write_text("one: &one {a: 1, b: 2}\ntwo: {<<: *one, b: 3}\n")
+    assert load_config(path)["two"] == {"a": 1, "b": 3}
+    path.write_text("one: &one {a: 1}\ntwo: {<<: *one, b: 3, b: 4}\n")
+    with pytest.raises(ConfigError, match=r"line 2: \['b'\] given twice"):
+        load_config(path)

@@ -180,6 +180,14 @@ def test_an_executor_is_made_only_where_one_is_named():
     assert create_executor_from_yaml({}) is None
     assert isinstance(create_executor_from_yaml({"backend": "${engine}", "engine": "ray_data"}), RayDataExecutor)
     assert isinstance(create_executor_from_yaml({"backend": "local"}), LocalExecutor)
+    local = create_executor_from_yaml({"backend": "local", "executor_config": {"num_workers": 0, "num_gpus": 1}})
+    assert (local.num_workers, local.num_gpus) == (0, 1)
+    assert create_executor_from_yaml({"executor_config": {"num_workers": 0}}).num_workers == 0
+    with pytest.raises(ConfigError, match=r"executor_config is \[1\]; wanted keys with values"):
+        create_executor_from_yaml({"backend": "local", "executor_config": [1]})
+    assert LocalExecutor({"num_workers": 0}, num_workers=2).num_workers == 2
+    with pytest.raises(ConfigError, match="num_workers is 'all'; wanted a number of processes"):
+        create_executor_from_yaml({"backend": "local", "executor_config": {"num_workers": "all"}})
     xenna = create_executor_from_yaml({"execution_mode": "batch", "executor_config": {"logging_interval": 5}})
     assert isinstance(xenna, XennaExecutor)
     assert xenna.config == {"logging_interval": 5, "execution_mode": "batch"}

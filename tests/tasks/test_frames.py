@@ -98,6 +98,29 @@ def test_objects_in_pandas_keep_their_keys_and_types():
     assert found == values
 
 
+NESTED = {
+    "answers": [{"text": ["a", "b"], "start": [1, 2]}, None],
+    "image": [{"bytes": b"\xff", "path": "p"}, None],
+    "when": [{"at": TIME}, None],
+    "deep": [{"a": {"b": [{"c": 2**53 + 1}, {"c": None}]}}, None],
+    "numbers": [[1, None, 2**53 + 1], []],
+    "tables": [[[1], [None, 2**53 + 1]], None],
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("make", [pa.table, lambda columns: [{name: one} for name in columns for one in columns[name]]])
+def test_nested_values_keep_what_they_hold_on_the_way_through_pandas(name, make):
+    batch = DocumentBatch.from_arrow(DocumentBatch("x", make({name: NESTED[name]})).to_pyarrow())
+    assert isinstance(batch.data, pd.DataFrame)
+    assert batch.values(name) == NESTED[name]
+
+
+def test_objects_of_pandas_may_hold_what_numpy_makes():
+    frame = pd.DataFrame({"a": [{"n": np.int64(1), "of": np.arange(2)}, {"b": np.float32(0.5)}]})
+    assert DocumentBatch("x", frame).values("a") == [{"n": 1, "of": [0, 1]}, {"b": 0.5}]
+
+
 def test_an_index_with_a_name_becomes_a_column_and_one_without_is_left_out():
     frame = pd.DataFrame({"text": ["a", "b", "c"]})
     assert to_pandas(from_frame(frame[frame.text != "a"])).columns.tolist() == ["text"]

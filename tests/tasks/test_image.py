@@ -58,6 +58,8 @@ def test_the_extension_follows_the_bytes_and_not_the_name(kind, extension):
 
 def test_the_name_says_what_the_bytes_do_not():
     assert ImageObject("a/b.DDS", image_bytes=b"?").extension == "dds"
+    assert ImageObject("table.parquet/5", image_bytes=b"?").extension is None
+    assert ImageObject("a.b/c", image_bytes=b"?").extension is None
 
 
 def test_a_pickle_holds_the_bytes_and_other_attributes_and_no_pixels():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_curator.ledger import counts
 from nemo_curator.stages.base import ProcessingStage
-from nemo_curator.tasks.interleaved import InterleavedBatch, column_of, renumbered
+from nemo_curator.tasks.interleaved import InterleavedBatch, check_required, column_of, renumbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,7 @@ class BaseInterleavedFilterStage(ProcessingStage[InterleavedBatch, InterleavedBa
 
         frame = task.to_pandas()
         table = task.to_pyarrow()
+        check_required(table)  # a row without a modality would be gone without a word
         keep = column_of(self.content_keep_mask(task, frame))
         if len(keep) != table.num_rows:
             raise ValueError(f"content_keep_mask of {self.name} gave {len(keep)} values for {table.num_rows} rows")

@@ -124,3 +124,11 @@ def test_a_batch_without_the_columns_is_refused_by_name():
     with pytest.raises(Exception, match="sample_id") as caught:
         run(KeepImages(), InterleavedBatch("odd", pa.table({"text": ["a"]})))
     assert isinstance(caught.value, ContractError) or "ContractError" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["sample_id", "modality"])
+def test_a_row_that_belongs_nowhere_is_refused_and_not_lost(name):
+    columns = {"sample_id": ["a", "a"], "position": [0, 1], "modality": ["image", "image"]}
+    table = pa.table({**columns, name: ["image", None]})
+    with pytest.raises(ContractError, match=rf"nulls in {{'{name}': 1}}; wanted a value in every row"):
+        KeepImages().process(InterleavedBatch(dataset_name="mint", data=table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TypeAlias
@@ -32,7 +33,9 @@ def is_public(address: str) -> bool:
             within = ipaddress.IPv4Address(ip.packed[-4:])
         if within is not None:
             return is_public(str(within))
-    return ip.is_global and not ip.is_multicast
+    # `is_global` alone is true of ::127.0.0.1 and of the site-local addresses that IPv6 once had
+    is_odd = ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False)
+    return ip.is_global and not is_odd
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Resolver:
 
     def check_literal(self, host: str) -> None:
         """Refuse a private address that a URL names as such: behind a proxy nothing else is known here."""
+        with suppress(OSError, UnicodeError):
+            host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1 and 0x7f000001 are 127.0.0.1 to many programs
         try:
             is_allowed = self._allows(host)
         except ValueError:

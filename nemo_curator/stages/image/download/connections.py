@@ -42,13 +42,12 @@ class Target:
             host = (parts.hostname or "").rstrip(".")
             host = host if host.isascii() else host.encode("idna").decode()
             port = parts.port or _PORTS[parts.scheme]
+            path = quote(parts.path or "/", _KEPT_IN_PATHS)
+            path += f"?{quote(parts.query, _KEPT_IN_PATHS)}" if parts.query else ""
         except (ValueError, KeyError) as error:
             raise FetchError("bad_url", f"{url[:200]!r} is no URL of http or https") from error
         if not host or any(character <= " " for character in host):
             raise FetchError("bad_url", f"{url[:200]!r} names no host")
-        path = quote(parts.path or "/", _KEPT_IN_PATHS) + (
-            f"?{quote(parts.query, _KEPT_IN_PATHS)}" if parts.query else ""
-        )
         return cls(parts.scheme, host, port, path if path.startswith("/") else f"/{path}")
 
     @property

@@ -143,12 +143,15 @@ def _decoded(data: bytes, response: http.client.HTTPResponse, most: int) -> byte
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("gzip", "x-gzip", "deflate"):
         return data
+    inflating = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
-        content = zlib.decompressobj(_GZIP_OR_ZLIB).decompress(data, most + 1)
+        content = inflating.decompress(data, most + 1)
     except zlib.error as error:
         raise FetchError("bad_answer", f"Content-Encoding: {coding}: {error}") from error
     if len(content) > most:
         raise FetchError("too_large", f"more than {most} bytes when it is decompressed")
+    if not inflating.eof:
+        raise FetchError("cut_short", f"Content-Encoding: {coding}: the end is missing", may_pass=True)
     return content
 
 

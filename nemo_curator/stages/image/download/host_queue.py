@@ -71,7 +71,7 @@ class HostQueue:
     def take(self) -> tuple[Host, Job] | None:
         """Wait for a job whose turn it is; None when all are done."""
         with self._changed:
-            while self._left:
+            while self._left > 0:
                 now = time.monotonic()
                 self._release(now)
                 if self._ready:
@@ -95,7 +95,7 @@ class HostQueue:
             host.active -= 1
             self._left -= 1
             self._list(host, time.monotonic())
-            if not self._left:
+            if self._left <= 0:
                 self._changed.notify_all()
 
     def again(self, host: Host, job: Job, wait: float, *, pauses: bool) -> None:

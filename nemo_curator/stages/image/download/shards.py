@@ -19,6 +19,7 @@ from nemo_curator.stages.image.download.downloads import Outcome
 from nemo_curator.stages.image.download.failures import SUCCESS, UNREACHED, FetchError
 from nemo_curator.stages.image.download.pictures import Picture
 from nemo_curator.stages.image.io.names import split_key
+from nemo_curator.stages.text.io.reader.parquet import DAMAGE
 from nemo_curator.utils.client_utils import is_remote_url
 from nemo_curator.utils.storage import ask, kind_of, locate, open_bytes
 from nemo_curator.utils.tar_members import tar_members
@@ -65,7 +66,8 @@ class Entry:
         return SUCCESS if isinstance(self.outcome, Picture) else self.outcome.status if self.outcome else "unknown"
 
     def row(self) -> dict[str, Any]:
-        row: dict[str, Any] = {"url": self.url, "caption": self.caption, "key": self.key, "status": self.status}
+        known = {name: value and _unicode(value) for name, value in (("url", self.url), ("caption", self.caption))}
+        row: dict[str, Any] = {**known, "key": self.key, "status": self.status}
         if isinstance(self.outcome, Picture):
             return {**row, "bytes": self.outcome.nbytes} | {name: getattr(self.outcome, name) for name in _FACTS}
         return {**row, "error": _unicode(str(self.outcome))}
@@ -118,8 +120,7 @@ class Shard:
         fs, place = locate(parquet, self.storage_options)
         if kind_of(fs, place) is None:
             return None
-        with open_bytes(parquet, self.storage_options) as file:
-            table = _read(file)
+        table = self._table()
         mark = json.loads((table.schema.metadata or {}).get(_MARK, b"{}"))
         if mark.get("fingerprint") != fingerprint:
             raise InputError(
@@ -131,8 +132,18 @@ class Shard:
         return table
 
     def read_statuses(self) -> pa.Table:
-        with open_bytes(self.files[1], self.storage_options) as file:
-            return _read(file, ["status"])
+        return self._table(["status"])
+
+    def _table(self, columns: list[str] | None = None) -> pa.Table:
+        path = self.files[1]
+        try:
+            with open_bytes(path, self.storage_options) as file:
+                # not pq.read_table: its threads may still have the file when the process ends, which ends it with an
+                # abort
+                return pq.ParquetFile(file).read(columns, use_threads=False)
+        except DAMAGE as error:
+            remedy = "delete it, and the next run makes the shard again"
+            raise InputError(f"{path} cannot be read: {type(error).__name__}: {error}; {remedy}") from error
 
     def images(self) -> Iterator[tuple[str, str, bytes]]:
         """Key, extension and content of the images in the tar."""
@@ -216,14 +227,9 @@ def _members(entries: list[Entry], spool: Spool) -> Iterator[tuple[str, bytes]]:
 
 def _column(values: list[Any]) -> pa.Array:
     try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([_unicode(value) if isinstance(value, str) else value for value in values])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         return pa.array([None if value is None else json.dumps(value, default=str) for value in values])
-
-
-def _read(file: Any, columns: list[str] | None = None) -> pa.Table:
-    # not pq.read_table: its threads may still have the file when the process ends, which ends it with an abort
-    return pq.ParquetFile(file).read(columns, use_threads=False)
 
 
 def _refuse(error: InputError) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -29,6 +31,7 @@ EXTENSIONS = (".parquet", ".csv", ".tsv", ".jsonl", ".json", ".txt")
 _HEAD_BYTES = 2**18
 _END = 2**62
 _BOM = b"\xef\xbb\xbf"
+_QUOTED = re.compile(rb'"(?:[^"]|"")*"(?!")')
 
 
 @dataclass(frozen=True)
@@ -133,28 +136,45 @@ def _columns(path: str, storage_options: dict[str, Any] | None) -> list[str]:
         if delimiter := _delimiter(path):
             header = _header(path, storage_options)
             return csv.read_csv(pa.BufferReader(header), parse_options=_csv_format(delimiter)).column_names
-        first = (
-            read_head(path, _HEAD_BYTES, storage_options=storage_options).removeprefix(_BOM).lstrip().split(b"\n")[0]
-        )
-        return list(_object(first))
+        head = read_head(path, _HEAD_BYTES, storage_options=storage_options).removeprefix(_BOM).lstrip()
+        first, *lines = head.split(b"\n")
+        names = dict.fromkeys(_object(first))
+        for line in lines:  # not every record need have every key
+            with suppress(ValueError, RecursionError):
+                names |= dict.fromkeys(_object(line))
+        return list(names)
     except DAMAGE as error:
         raise InputError(f"{path}: cannot read its columns: {type(error).__name__}: {error}") from error
 
 
 def _record_starts(path: str, storage_options: dict[str, Any] | None) -> Iterator[int]:
     """Where each record that is not blank begins. A line end within quotes ends no record of CSV."""
-    is_csv = _delimiter(path) is not None
-    is_header, is_within = is_csv, False
+    delimiter = _delimiter(path)
+    is_header, is_within = delimiter is not None, False
     for place, lines in read_lines(path, storage_options=storage_options):
         pulse.beat()
         for line in lines.split(b"\n"):
             is_first, place = not is_within, place + len(line) + 1
-            if is_csv and line.count(b'"') % 2:
-                is_within = not is_within
+            if delimiter and line.count(b'"') % 2:
+                is_within = not is_within and _leaves_open(line, delimiter.encode())
             if is_first and line.strip():
                 if not is_header:
                     yield place - len(line) - 1
                 is_header = False
+
+
+def _leaves_open(line: bytes, delimiter: bytes) -> bool:
+    """Whether a line of CSV ends within quotes; those that do not begin a field are characters like others."""
+    at = 0
+    while True:
+        if line[at : at + 1] == b'"':
+            quoted = _QUOTED.match(line, at)
+            if quoted is None:
+                return True
+            at = quoted.end()
+        at = line.find(delimiter, at) + 1
+        if not at:
+            return False
 
 
 def _header(path: str, storage_options: dict[str, Any] | None) -> bytes:
@@ -172,13 +192,19 @@ def _csv_rows(data: bytes, delimiter: str, names: list[str]) -> list[dict[str, A
         return "skip"
 
     wrong: list[str] = []
-    convert = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string()))
+    convert = csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.binary()))
     read = csv.ReadOptions(use_threads=False, block_size=max(len(data), 2**20))
     table = csv.read_csv(pa.BufferReader(data), read, _csv_format(delimiter, set_aside), convert)
+    rows = []
+    for row in table.to_pylist():
+        try:
+            rows.append({name: row[name].decode() for name in names})
+        except UnicodeDecodeError as error:
+            wrong.append(f"no UTF-8: {error}: {b', '.join(row.values())[:200]!r}")
     for problem in wrong:
         counts.seen(1)
         counts.failed(InputError(problem), source="a line of CSV")
-    return table.to_pylist()
+    return rows
 
 
 def _csv_format(delimiter: str, invalid: Any = None) -> csv.ParseOptions:

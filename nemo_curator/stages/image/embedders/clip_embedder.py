@@ -44,6 +44,9 @@ class ImageEmbeddingStage(ClipStage):
         embedded: list[ImageObject] = []
         for images, prepared in self._prepared(task.data):
             embedded += self._embedded(images, prepared, task)
+        if self.remove_image_data:  # now that none of them will be asked for again because another has failed
+            for image in embedded:
+                image.image_data = None
         task.data = embedded
         return task
 
@@ -82,8 +85,6 @@ class ImageEmbeddingStage(ClipStage):
                 continue
             image.embedding = vector
             image.drop_pixels()
-            if self.remove_image_data:
-                image.image_data = None
             embedded.append(image)
         return embedded
 

@@ -161,7 +161,7 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
                 "member_name": sample.member_name,
                 "original_path": _unicode(str(sample.image.image_path)),
                 "metadata": sample.metadata,
-                "caption": sample.image.caption,
+                "caption": sample.image.caption and _unicode(sample.image.caption),
                 "aesthetic_score": sample.image.aesthetic_score,
                 "nsfw_score": sample.image.nsfw_score,
             }

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from nemo_curator.stages.image.download.addresses import is_public
+from nemo_curator.stages.image.download.addresses import Resolver, is_public
 from nemo_curator.stages.image.download.connections import Target
 from nemo_curator.stages.image.download.failures import FetchError
 from tests.stages.image.download.lists import download, rows, write_list
@@ -34,7 +34,9 @@ def test_urls_are_read_as_browsers_read_them(url, host, path):
     assert (target.host, target.port, target.path) == (host, 80, path)
 
 
-@pytest.mark.parametrize("url", ["", "a.jpg", "//example.org/", "http:///a", "http://a b/", "file:///a", "http://x:y/"])
+@pytest.mark.parametrize(
+    "url", ["", "a.jpg", "//example.org/", "http:///a", "http://a b/", "file:///a", "http://x:y/", "http://a/\ud800"]
+)
 def test_what_is_no_url_of_the_web_is_refused(url):
     with pytest.raises(FetchError, match=r"is no URL|names no host"):
         Target.of(url)
@@ -43,6 +45,7 @@ def test_what_is_no_url_of_the_web_is_refused(url):
 PRIVATE = """
 127.0.0.1 10.9.8.7 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 :: ::1
 fe80::1%eth0 fc00::1 ff02::1 ::ffff:10.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: 2001:0:4136:e378:8000:63bf:80ff:fffe
+fec0::1 ::127.0.0.1 64:ff9b:1::7f00:1
 """
 
 
@@ -54,6 +57,20 @@ def test_addresses_of_private_networks_are_known_in_every_dress(address):
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_addresses_of_the_internet_are_public(address):
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "017700000001", "a.localhost", "::1"]
+)
+def test_a_proxy_is_not_asked_for_this_machine_however_it_is_written(host):
+    with pytest.raises(FetchError, match="no address of the open internet"):
+        Resolver().check_literal(host)
+
+
+def test_a_proxy_is_asked_for_other_names_and_for_what_is_allowed():
+    Resolver().check_literal("example.org")
+    Resolver().check_literal("8.8.8.8")
+    Resolver(allow_private_addresses=("127.0.0.0/8",)).check_literal("127.1")
 
 
 def certificate(folder):

@@ -1,9 +1,12 @@
 """Whose turn it is."""
 
 import time
-from threading import Thread
+from threading import Event, Thread
+
+import pytest
 
 from nemo_curator.stages.image.download.connections import Target
+from nemo_curator.stages.image.download.downloads import Crowd
 from nemo_curator.stages.image.download.failures import FetchError
 from nemo_curator.stages.image.download.host_queue import MOST_FAILURES, Host, HostQueue, Job
 
@@ -80,3 +83,37 @@ def test_closing_lets_everybody_go():
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_a_queue_that_was_closed_lets_everybody_go():
+    queue = filled("ab", per_host=1)
+    host, _ = queue.take()
+    queue.close()
+    queue.done(host)
+    assert queue.take() is None
+
+
+def test_an_error_that_is_none_of_a_url_ends_all_downloads_at_once():
+    is_raised, made = Event(), []
+
+    def make(place, target):
+        made.append(target.host)
+        if target.host == "a":
+            is_raised.set()
+            raise MemoryError
+        is_raised.wait()
+        time.sleep(0.1)
+        raise FetchError("http_404", "404")
+
+    ended = []
+
+    def all_of_them():
+        with pytest.raises(MemoryError):
+            list(Crowd(2, 1, None, 0).make_all([f"http://{host}/" for host in "abcdefgh"], make))
+        ended.append(True)
+
+    thread = Thread(target=all_of_them, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert ended
+    assert len(made) < 8

@@ -1,5 +1,6 @@
 """From lists of URLs to tars: runs that go on where they were, and what may not pass for success."""
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from nemo_curator.errors import RunFailedError, StorageError
+from nemo_curator.errors import InputError, RunFailedError, StorageError
 from nemo_curator.stages.image.io import ImageReaderStage
 from tests.stages.image.download.lists import contents, download, members, rows, write_list
 from tests.stages.image.io.images import picture
@@ -65,6 +66,24 @@ def test_a_shard_without_any_image_is_an_empty_tar(tmp_path, server, listed):
     run = download(listed, tmp_path / "out", ImageReaderStage())
     assert [stage.rows_out for stage in run.stages[1:]] == [0, 0]
     assert run.dropped() == {"http_404": 3}
+
+
+def test_halves_of_characters_cost_no_more_than_a_url_that_holds_one(tmp_path, server):
+    url = server.put("/a.jpg", picture(1))
+    listed = tmp_path / "list.jsonl"
+    records = [{"url": url, "text": "\ud800a", "tag": "\udfff"}, {"url": f"{url}\ud800", "tag": ["\ud800"]}]
+    listed.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    run = download(listed, tmp_path / "out", metadata_fields=["tag"])
+    assert run.dropped() == {"bad_url": 1}
+    assert [row["caption"] for row in rows(tmp_path / "out")] == ["?a", None]
+    assert members(tmp_path / "out")["000000000.txt"] == b"?a"
+
+
+def test_a_table_that_is_damaged_is_named_with_what_to_do(tmp_path, listed):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"out/00000\.parquet cannot be read: .*; delete it, and the next run"):
+        download(listed, tmp_path / "out")
 
 
 def test_what_is_there_is_not_fetched_again(tmp_path, server, listed):

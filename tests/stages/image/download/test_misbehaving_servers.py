@@ -14,7 +14,7 @@ from tests.stages.image.download.lists import download, members, rows, write_lis
 from tests.stages.image.io.images import picture
 from tests.web_server import Answer, serving
 
-JPEG, PNG, WEBP = picture(1), picture(2, "PNG"), picture(3, "WEBP")
+JPEG, PNG, WEBP, GIF = picture(1), picture(2, "PNG"), picture(3, "WEBP"), picture(4, "GIF")
 LARGEST = 100_000
 
 
@@ -36,6 +36,7 @@ ALWAYS: dict[str, tuple[bytes, Answer | None]] = {
     "/upper.JPEG?size=1&x=%20y": (PNG, None),
     "/modern": (WEBP, None),
     "/compressed": (gzip.compress(JPEG), Answer(headers={"Content-Encoding": "gzip"})),
+    "/compressed-in-part": (gzip.compress(GIF)[:-12], Answer(headers={"Content-Encoding": "gzip"})),
     "/for-another-bot": (JPEG, Answer(headers={"X-Robots-Tag": "otherbot: noai, noindex"})),
     "/moved": (b"", Answer(status=302, headers={"Location": "plain.jpg"})),
     "/gone": (b"", Answer(status=410)),
@@ -85,6 +86,7 @@ STATUSES = {
     "/claims-less.jpg": "damaged_image",
     "/claims-more.jpg": "cut_short",
     "/breaks-off.jpg": "cut_short",
+    "/compressed-in-part": "cut_short",
     "/hangs-up": "connection_lost",
     "/drips.jpg": "timeout",
     "/drips-its-head.jpg": "timeout",

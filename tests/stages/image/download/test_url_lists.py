@@ -67,6 +67,22 @@ def test_columns_are_found_by_their_usual_names_or_as_told(tmp_path):
         find_columns(path, ListColumns("address"))
 
 
+def test_a_quote_within_a_field_is_a_character_and_holds_no_lines_together(tmp_path):
+    path = tmp_path / "list.tsv"
+    path.write_bytes(b'url\ttext\na\t5" wide\nb\t"""two\nlines"" and more"\nc\t6"\nd\t"shut"" "\n')
+    parts = cut(str(path), 1)
+    rows = [row for part in parts for row in read_part(str(path), part, ListColumns("url", "text"))]
+    assert [row["url"] for row in rows] == ["a", "b", "c", "d"]
+    assert [row["text"] for row in rows] == ['5" wide', '"two\nlines" and more', '6"', 'shut" ']
+    assert len(parts) == 4
+
+
+def test_the_first_record_need_not_have_every_column(tmp_path):
+    path = tmp_path / "list.jsonl"
+    path.write_text('\n{"url": "u"}\n{"url": "v", "text": "a caption"}\n{"URL": "no object"\n')
+    assert find_columns(str(path), ListColumns("")) == ListColumns("url", "text")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
@@ -82,7 +98,12 @@ def test_what_is_no_list_says_so(tmp_path, name, data, message):
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [("a.jsonl", b'{"url": "u"}\n{"url"\n{"url": "v"}'), ("a.csv", b"url,b\nu,1\n1\nv,2\n")]
+    ("name", "data"),
+    [
+        ("a.jsonl", b'{"url": "u"}\n{"url"\n{"url": "v"}'),
+        ("a.csv", b"url,b\nu,1\n1\nv,2\n"),
+        ("b.csv", b"url,b\nu,1\ncaf\xe9,3\nv,2\n"),
+    ],
 )
 def test_a_line_that_cannot_be_parsed_is_set_aside(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)

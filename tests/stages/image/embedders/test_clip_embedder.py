@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from nemo_curator.backends.run_stage import run_stage
 from nemo_curator.errors import InputError
+from nemo_curator.ledger.counts import StageCount
 from nemo_curator.models.clip import CLIPImageEmbeddings
 from nemo_curator.stages.deduplication.semantic import SemanticDeduplicationStage
 from nemo_curator.stages.image.embedders import ImageEmbeddingStage
@@ -66,6 +68,24 @@ def test_images_that_cannot_be_embedded_fail_by_themselves():
     stage.setup()
     with pytest.raises(InputError, match="image i0 has no pixels"):
         stage.process(batch(None))
+
+
+class Short(Counting):
+    """A model that has no memory for more images, once."""
+
+    def embed(self, prepared):
+        made = super().embed(prepared)
+        if len(self.sizes) == 2:
+            raise MemoryError
+        return made
+
+
+def test_images_are_not_let_go_of_before_all_of_the_batch_have_an_embedding():
+    stage = ImageEmbeddingStage(model_inference_batch_size=2, remove_image_data=True)
+    stage.model, count = Short(), StageCount("embedding")
+    made = list(run_stage(stage, [noises(4)], count))
+    assert [image.image_id for task in made for image in task.data] == ["i0", "i1", "i2", "i3"]
+    assert count.rows_failed == 0
 
 
 def test_an_embedding_that_is_not_finite_is_a_failure():

@@ -123,6 +123,20 @@ def test_names_that_would_lose_an_image_or_leave_the_folder_are_made_safe(tmp_pa
     assert [row["image_id"] for row in rows] == ids
 
 
+def test_halves_of_characters_in_what_people_wrote_become_question_marks(tmp_path):
+    image = ImageObject("\ud800", "\ud800", {"by": "\ud800"}, image_bytes=picture(1), caption="\ud800a")
+    members, [row], _ = write([image], tmp_path)
+    assert (row["caption"], json.loads(row["metadata"])) == ("?a", {"by": "?"})
+    assert [data for name, data in members.items() if name.endswith(".txt")] == [b"?a"]
+
+
+def test_an_image_of_a_kind_that_is_not_known_comes_back(tmp_path):
+    icon = picture(1, "ICO")
+    write([ImageObject("table.parquet/5", "five", image_bytes=icon)], tmp_path)
+    [tar] = tmp_path.glob("*.tar")
+    assert list(members_of(tar)) == ["five.bin"]
+
+
 def test_a_batch_is_cut_into_tars_and_what_an_earlier_run_wrote_beyond_them_goes(tmp_path):
     images = [ImageObject(image_id=str(at), image_bytes=picture(at)) for at in range(7)]
     write(images, tmp_path, images_per_tar=3)
