@@ -42,8 +42,8 @@ def attach(run, cluster):
     return lambda *sources: run(*sources, **cluster.facts["variables"])
 
 
-def test_a_client_is_ready_within_twenty_seconds_without_importing_ray(cluster):
-    assert cluster.facts["seconds"] < 20  # 4 to 6 on two idle cores
+def test_a_client_is_ready_without_importing_ray_or_waiting_in_vain(cluster):
+    assert cluster.facts["seconds"] < 120  # 4 to 6 on two idle cores; Ray's own limits are minutes
     assert not cluster.facts["imported"]
 
 

@@ -431,7 +431,15 @@ def test_a_line_that_is_not_utf8_in_another_column_is_not_copied(tmp_path, keep)
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("executor", [RayDataExecutor, RayActorPoolExecutor, XennaExecutor])
+# all engines run the same stages: for one of them this is run at every change
+@pytest.mark.parametrize(
+    "executor",
+    [
+        RayDataExecutor,
+        pytest.param(RayActorPoolExecutor, marks=pytest.mark.big),
+        pytest.param(XennaExecutor, marks=pytest.mark.big),
+    ],
+)
 def test_the_result_is_the_same_on_ray(ray_cluster, tmp_path, many, executor):
     folder, removed = many
     run(folder, tmp_path / "out", executor(), input_blocksize=20_000, total_nparts=2)

@@ -300,7 +300,15 @@ def test_short_windows_without_verification_warn():
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("executor", [RayDataExecutor, RayActorPoolExecutor, XennaExecutor])
+# all engines run the same stages: for one of them this is run at every change
+@pytest.mark.parametrize(
+    "executor",
+    [
+        pytest.param(RayDataExecutor, marks=pytest.mark.big),
+        pytest.param(RayActorPoolExecutor, marks=pytest.mark.big),
+        XennaExecutor,
+    ],
+)
 def test_the_result_is_the_same_on_ray(folder, tmp_path, ray_cluster, executor):
     dedup(folder, tmp_path / "one")
     workflow = FuzzyDeduplicationWorkflow(

@@ -225,8 +225,10 @@ def test_a_run_goes_on_and_a_second_one_writes_the_same(home, tmp_path):
     files = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     pipeline, _ = run(*stages, checkpoint_path=tmp_path / "state")
     assert pipeline.last_run.stages[-1].rows_out == ROWS
+    with pytest.raises(FileExistsError, match="choose another folder or another mode"):
+        run(*stages)  # files of another run would become rows of this data set
     next(iter(path for path in files if path.suffix == ".parquet")).unlink()
-    run(*stages)
+    run(stages[0], HuggingFaceWriter(str(tmp_path / "out"), mode="overwrite"))
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,10 +27,12 @@ class HuggingFaceWriter(ParquetWriter):
 
     `load_dataset(path)` opens it, also where it is uploaded. The card (`README.md`) is written when the run has ended;
     it says which files make which split, how many rows these have, and one type for each column, whatever a single file
-    knows of it. What else is in a card that is there already stays.
+    knows of it. What else is in a card that is there already stays. All Parquet files in the folder of a split are part
+    of it, so a folder that holds files already is an error, unless `mode` says otherwise.
     """
 
     name: str = "huggingface_writer"
+    mode: Literal["ignore", "overwrite", "append", "error"] = "error"
     split: str = field(default="train", kw_only=True)
 
     requires = {"datasets": "huggingface"}
