@@ -94,3 +94,18 @@ def test_the_package_itself_loads_neither_numpy_nor_arrow(name):
         cwd=PACKAGE.parent,
     )
     assert {"numpy", "pyarrow"} & set(done.stdout.split()) == set()
+
+
+READS = {"read_table", "iter_batches", "read_row_group", "read_row_groups"}
+
+
+def test_arrow_reads_files_of_python_without_threads():
+    """A thread of Arrow that still holds a file of Python when the interpreter ends aborts the process."""
+    missing = []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+            in_memory = isinstance(node, ast.Call) and "BufferReader" in ast.unparse(node)
+            if name in READS and not in_memory and "use_threads" not in {one.arg for one in node.keywords}:
+                missing.append(f"{path.relative_to(PACKAGE)}: {ast.unparse(node)}")
+    assert missing == []

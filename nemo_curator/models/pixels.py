@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -151,10 +151,20 @@ def _scaled_within(image: np.ndarray, size: tuple[int, int], crop: tuple[int, in
     is_tall = size[0] > size[1]
     long, wanted = (size[0], crop[0]) if is_tall else (size[1], crop[1])
     first = (long - wanted) // 2
-    if is_tall:  # Pillow scales rows first
+    if is_tall and size[0] < image.shape[0] and _takes_height_first():
+        return _resized(_lines(image, long, first, wanted, resample), (wanted, size[1]), resample)
+    if is_tall:
         return _lines(_resized(image, (image.shape[0], size[1]), resample), long, first, wanted, resample)
     lines = _lines(image.swapaxes(0, 1), long, first, wanted, resample).swapaxes(0, 1)
     return _resized(np.ascontiguousarray(lines), (size[0], wanted), resample)
+
+
+@cache
+def _takes_height_first() -> bool:
+    """Whether Pillow scales a tall image that becomes smaller first along its height; before Pillow 13 it did not."""
+    image = np.random.default_rng(0).integers(0, 256, (60, 5, 3), np.uint8)
+    width_first = _resized(_resized(image, (60, 3), BICUBIC), (20, 3), BICUBIC)
+    return not np.array_equal(_resized(image, (20, 3), BICUBIC), width_first)
 
 
 def _lines(image: np.ndarray, size: int, first: int, wanted: int, resample: int) -> np.ndarray:

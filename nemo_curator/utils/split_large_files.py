@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _tables_of(file: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
     """The rows of a file in tables of `rows` rows; the last may have fewer."""
     held = file.schema_arrow.empty_table()
-    for batch in file.iter_batches(min(rows, 2**16)):
+    for batch in file.iter_batches(min(rows, 2**16), use_threads=False):
         held = pa.concat_tables([held, pa.Table.from_batches([batch])])
         while len(held) >= rows:
             yield held.slice(0, rows)

@@ -109,7 +109,8 @@ def open_bytes(path: str, storage_options: dict[str, Any] | None = None) -> Bina
     """Open a file or URL as it is, without looking through compression.
 
     A read that fails for a while opens the file again and goes on where it was. A file that is another one by then is
-    an error.
+    an error. Arrow is to read it without threads: one that still holds a file of Python when the interpreter ends
+    aborts the process.
     """
     if not is_remote_url(path):
         return cast("BinaryIO", SteadyFile(path, lambda: local_path(path).open("rb", buffering=0), _local_stamp))

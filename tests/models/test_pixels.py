@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nemo_curator.errors import InputError
@@ -39,6 +39,7 @@ def test_images_of_all_shapes_become_what_the_processor_of_transformers_makes_of
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 40), st.booleans(), st.integers(20, 60), st.integers(20, 60))
+@example(long=170, short=21, is_tall=True, edge=20, cut=20)
 def test_all_sizes_and_cuts_are_those_of_transformers(long, short, is_tall, edge, cut):
     image = noise(long, short) if is_tall else noise(short, long)
     recipe = PixelRecipe(edge, crop=(cut, edge))

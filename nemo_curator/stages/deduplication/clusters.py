@@ -263,7 +263,7 @@ def _files(output_path: str, storage_options: dict[str, Any] | None) -> list[str
 
 def _read(path: str, storage_options: dict[str, Any] | None) -> pa.Table:
     with open_bytes(path, storage_options) as file:
-        return pq.read_table(file)
+        return pq.read_table(file, use_threads=False)
 
 
 def _matching(path: str, column: str, value: Id, storage_options: dict[str, Any] | None) -> pa.Table:
@@ -272,4 +272,4 @@ def _matching(path: str, column: str, value: Id, storage_options: dict[str, Any]
         kind = pq.read_schema(file).field(column).type
         if pa.types.is_integer(kind) != isinstance(value, int):
             return pq.read_schema(file).empty_table()
-        return pq.read_table(file, filters=pc.field(column) == pa.scalar(value, kind))
+        return pq.read_table(file, filters=pc.field(column) == pa.scalar(value, kind), use_threads=False)

@@ -42,8 +42,8 @@ def read_tables(
             if missing := [name for name in columns if name not in file.schema_arrow.names]:
                 raise InputError(f"{path} has no {missing}; its columns are {file.schema_arrow.names}")
             if not file.metadata.num_rows:
-                yield file.read(columns=columns or None)
-            for batch in file.iter_batches(rows, columns=columns or None):
+                yield file.read(columns=columns or None, use_threads=False)
+            for batch in file.iter_batches(rows, columns=columns or None, use_threads=False):
                 yield pa.Table.from_batches([batch])
     except pa.ArrowException as error:
         raise InputError(f"{path} is damaged: {error}; write it again") from error

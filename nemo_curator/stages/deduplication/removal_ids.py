@@ -120,7 +120,7 @@ class RemovalIds:
             return self._held[group]
         with open_bytes(group.path, self.storage_options) as file:
             try:
-                read = pq.ParquetFile(file).read_row_group(group.number, columns=[self.column])
+                read = pq.ParquetFile(file).read_row_group(group.number, columns=[self.column], use_threads=False)
             except (ValueError, pa.ArrowException) as error:
                 raise InputError(f"{group.path} is damaged: {error}; write it again") from error
         ids = _plain(read.column(0)).drop_null().unique()

@@ -249,4 +249,4 @@ def _count(path: str, storage_options: dict[str, Any] | None) -> int:
 
 def _read(path: str, storage_options: dict[str, Any] | None) -> pa.Table:
     with open_bytes(path, storage_options) as file:
-        return pq.read_table(file)
+        return pq.read_table(file, use_threads=False)

@@ -185,7 +185,7 @@ class BlockTexts:
 
     def _read(self, path: str) -> pa.Table:
         with open_bytes(path, self.storage_options) as file:
-            return pq.read_table(file, columns=[ROW_FIELD, TEXT_FIELD])
+            return pq.read_table(file, columns=[ROW_FIELD, TEXT_FIELD], use_threads=False)
 
     def _spill(self, table: pa.Table) -> None:
         by_row = np.argsort(self.documents.rows)

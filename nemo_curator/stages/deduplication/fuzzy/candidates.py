@@ -114,7 +114,7 @@ class IndexedCandidates(ProcessingStage[FileGroupTask, DocumentBatch]):
             candidates = read_labels(self.labels_path, int(rows[0]), int(rows[-1]), self.storage_options)
             names = [name for name in file.schema_arrow.names if name in (ROW_FIELD, "id", self.column)]
             for group in _groups_with(file, rows, candidates):
-                table = file.read_row_group(group, names)
+                table = file.read_row_group(group, names, use_threads=False)
                 own = table[ROW_FIELD].to_numpy()
                 table = table.filter(pa.array(np.isin(own, candidates.rows)))
                 counts.seen(len(table))

@@ -77,12 +77,12 @@ class Candidates:
 def read_labels(path: str, first: int, last: int, storage_options: dict | None = None) -> Candidates:
     """The candidates of a range of ids, its end included, from what `Candidates.write` wrote."""
     with open_bytes(path, storage_options) as file:
-        table = pq.read_table(file, filters=[(ROW_FIELD, ">=", first), (ROW_FIELD, "<=", last)])
+        table = pq.read_table(file, filters=[(ROW_FIELD, ">=", first), (ROW_FIELD, "<=", last)], use_threads=False)
     return Candidates(table[ROW_FIELD].to_numpy(), table[COMPONENT_FIELD].to_numpy())
 
 
 def _read(paths: list[str], storage_options: dict | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for path in paths:
         with open_bytes(path, storage_options) as file:
-            table = pq.read_table(file)
+            table = pq.read_table(file, use_threads=False)
         yield table[GROUP_FIELD].to_numpy(), table[ROW_FIELD].to_numpy()

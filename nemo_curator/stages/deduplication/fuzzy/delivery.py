@@ -91,7 +91,7 @@ class DeliverDocuments(ProcessingStage[FileGroupTask, FileGroupTask]):
     def process(self, task: FileGroupTask) -> FileGroupTask:
         (source,) = task.data
         with open_bytes(source, self.storage_options) as file:
-            table = pq.read_table(file)
+            table = pq.read_table(file, use_threads=False)
         counts.seen(len(table))
         kept = without(table, self.removed_path, self.storage_options).sort_by(ROW_FIELD)
         counts.dropped("removed", len(table) - len(kept))
@@ -111,7 +111,7 @@ def without(table: pa.Table, removed_path: str, storage_options: dict[str, Any] 
 
 def read_rows(path: str, storage_options: dict[str, Any] | None) -> np.ndarray:
     with open_bytes(path, storage_options) as file:
-        return pq.read_table(file, columns=[ROW_FIELD])[ROW_FIELD].to_numpy()
+        return pq.read_table(file, columns=[ROW_FIELD], use_threads=False)[ROW_FIELD].to_numpy()
 
 
 def files_in(path: str, storage_options: dict[str, Any] | None) -> list[str]:
@@ -127,7 +127,7 @@ def files_in(path: str, storage_options: dict[str, Any] | None) -> list[str]:
 def read_if_there(path: str, storage_options: dict[str, Any] | None) -> pa.Table | None:
     try:
         with open_bytes(path, storage_options) as file:
-            return pq.read_table(file)
+            return pq.read_table(file, use_threads=False)
     except FileNotFoundError:
         return None  # nothing has fallen into this bucket
 

@@ -61,7 +61,7 @@ class Indexed:
             with open_bytes(path, self.storage_options) as file:
                 known = pq.ParquetFile(file)
                 for group in range(known.metadata.num_row_groups):
-                    table = known.read_row_group(group, [ROW_FIELD, name])
+                    table = known.read_row_group(group, [ROW_FIELD, name], use_threads=False)
                     tables.append(table.filter(pa.array(np.isin(table[ROW_FIELD].to_numpy(), rows))))
         table = pa.concat_tables(tables).sort_by(ROW_FIELD)
         return table[name].combine_chunks()

@@ -82,7 +82,7 @@ class IdentifyDuplicatesStage(ProcessingStage[FileGroupTask, FileGroupTask]):
 
     def _read(self, path: str) -> pa.Table:
         with open_bytes(path, (self.read_kwargs or {}).get("storage_options")) as file:
-            return pq.read_table(file, columns=["id", "cosine_sim_score"])
+            return pq.read_table(file, columns=["id", "cosine_sim_score"], use_threads=False)
 
 
 def check_eps(eps: float) -> None:

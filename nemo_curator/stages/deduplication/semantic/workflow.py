@@ -282,7 +282,8 @@ def eps_sweep(
     rows, gone = 0, np.zeros(len(eps_values), np.int64)
     for path in get_all_file_paths_under(pairwise_path, False, [".parquet"], storage_options):
         with open_bytes(path, storage_options) as file:
-            scores = pq.read_table(file, columns=["cosine_sim_score"])["cosine_sim_score"].to_numpy()
+            table = pq.read_table(file, columns=["cosine_sim_score"], use_threads=False)
+            scores = table["cosine_sim_score"].to_numpy()
         rows += len(scores)
         gone += [int(is_duplicate(scores, 1 - eps).sum()) for eps in eps_values]
     return [

@@ -71,7 +71,7 @@ class BulkRapidsMPFShuffler:
             raise ContractError("parts were asked for before insert_finished; rows may still come")
         for part in range(self.total_nparts):
             paths = sorted(Path(self._folder.name, str(part)).glob("*.parquet"))
-            tables = [pq.read_table(path, partitioning=None) for path in paths]
+            tables = [pq.read_table(path, partitioning=None, use_threads=False) for path in paths]
             yield part, pa.concat_tables(tables or [(self._schema or pa.schema([])).empty_table()])
 
     def write_table(self, table: pa.Table, output_path: str, partition_id: int, column_names: list[str]) -> str:

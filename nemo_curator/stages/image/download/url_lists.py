@@ -222,7 +222,6 @@ def _parquet_rows(
             place, first = first, first + file.metadata.row_group(group).num_rows
             if first <= start or place >= stop:
                 continue
-            # without threads: they may still have the file when the process ends, which ends it with an abort
             for batch in file.iter_batches(rows_at_once(file.metadata), [group], names, use_threads=False):
                 pulse.beat()
                 begin, end = max(start - place, 0), min(stop - place, batch.num_rows)

@@ -46,7 +46,7 @@ def images_in_parquet(
             column = _image_column(file.schema_arrow, image_field, path)
             for group in range(file.num_row_groups) if row_groups is None else row_groups:
                 row = sum(file.metadata.row_group(before).num_rows for before in range(group))
-                for batch in file.iter_batches(rows_at_once(file.metadata), [group]):
+                for batch in file.iter_batches(rows_at_once(file.metadata), [group], use_threads=False):
                     counts.seen(batch.num_rows, batch.nbytes)
                     read += batch.num_rows
                     for values in batch.to_pylist():

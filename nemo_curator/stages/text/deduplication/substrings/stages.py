@@ -124,7 +124,7 @@ class ContextsStage(ProcessingStage[DocumentBatch, DocumentBatch]):
 
     def _remember(self, path: str) -> None:
         with open_bytes(path, self.storage_options) as file:
-            places = self._places(pq.read_table(file)[KEY].to_numpy().view(np.uint64))
+            places = self._places(pq.read_table(file, use_threads=False)[KEY].to_numpy().view(np.uint64))
         np.bitwise_or.at(self._bits, places >> 3, np.uint8(1) << (places & 7).astype(np.uint8))
 
     def _knows(self, keys: np.ndarray) -> np.ndarray:

@@ -202,12 +202,13 @@ class ParquetReaderStage(BaseFileReader):
     ) -> Iterator[pa.RecordBatch]:
         """The rows of a row group, as many at once as fit into little memory."""
         rows = rows_at_once(file.metadata)
+        threads = isinstance(source, pa.NativeFile)  # see open_bytes
         filters = self.read_kwargs.get("filters")
         if filters is None:
             if rows > FIRST_ROWS:  # a value that repeats is in the file once, and in memory as often as it stands
-                first = next(file.iter_batches(FIRST_ROWS, [row_group], columns), None)
+                first = next(file.iter_batches(FIRST_ROWS, [row_group], columns, use_threads=threads), None)
                 rows = min(rows, max(ROWS_BYTES * FIRST_ROWS // max(first.nbytes, 1), 1)) if first else rows
-            return file.iter_batches(rows, [row_group], columns)
+            return file.iter_batches(rows, [row_group], columns, use_threads=threads)
         import pyarrow.dataset as ds
 
         expression = filters if isinstance(filters, ds.Expression) else pq.filters_to_expression(filters)
@@ -215,7 +216,9 @@ class ParquetReaderStage(BaseFileReader):
         fragment = ds.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(
             source, row_groups=[row_group]
         )
-        return fragment.to_batches(columns=columns, filter=expression, batch_size=rows, batch_readahead=1)
+        return fragment.to_batches(
+            columns=columns, filter=expression, batch_size=rows, batch_readahead=1, use_threads=threads
+        )
 
     def open_file(self, path: str) -> Any:
         if is_remote_url(path):
