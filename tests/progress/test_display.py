@@ -47,7 +47,7 @@ def test_lines_come_after_a_while_and_one_at_the_end(batches, halve, short_inter
     run(halve(0.1), tasks=batches(6))
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) >= 3
-    far = r"books: ([1-9]) of 6 partitions \(\d+%\), 0:00:0\d so far, (0:00:0\d left, )?\d+ MiB; (\d+) rows in, "
+    far = r"books: ([1-9]) of 6 partitions \(\d+%\), 0:00:0\d so far, (0:00:0\d left, )?[\d.]+ [MG]iB; (\d+) rows in, "
     found = next(filter(None, (re.match(far, line) for line in lines)))
     assert int(found[3]) == 4 * int(found[1])
     assert lines[-1].startswith("books: 24 rows in, 12 out, 12 dropped, 0 failed, ")
