@@ -9,7 +9,7 @@ from nemo_curator.tasks.image import ImageBatch, ImageObject
 from nemo_curator.tasks.tasks import Task
 
 PART = "_part"
-"""Where the metadata of a batch says which of its source it is, from 0."""
+"""Where the metadata of a batch says after which task it is numbered, and its number from 0."""
 
 
 def packed(tasks: Iterable[Task], images: int, nbytes: int) -> Iterator[Task]:
@@ -42,7 +42,7 @@ def _cut(batches: Iterable[ImageBatch], most: int, nbytes: int) -> Iterator[Imag
 
 def _part(first: ImageBatch, images: list[ImageObject], part: int) -> ImageBatch:
     batch = first.with_images(images)
-    batch._metadata[PART] = part
+    batch._metadata[PART] = first.task_id, part
     if part:
         batch.task_id = f"{first.task_id}{'_0' * first._elided}_{part}"
         batch._elided = 0

@@ -106,7 +106,8 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
     def process(self, task: ImageBatch) -> FileGroupTask:
         if not task.data:
             logger.warning("%s: batch %s has no images; nothing is written", self.name, task.task_id)
-        base, part = f"{self.path}/{self._base_name(task)}", task._metadata.get(PART, 0)
+        named_after, part = task._metadata.get(PART, (task.task_id, 0))
+        base = f"{self.path}/{self._base_name(task, named_after)}"
         stems, rows, size = list[str](), 0, 0
         for start in range(0, task.num_items, self.images_per_tar):
             stem = f"{base}-{part + len(stems):06d}"
@@ -130,15 +131,13 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
         files = [f"{stem}.{kind}" for kind in ("tar", "parquet") for stem in stems]
         return FileGroupTask(dataset_name=task.dataset_name, data=files, _metadata=metadata)
 
-    def _base_name(self, task: ImageBatch) -> str:
+    def _base_name(self, task: ImageBatch, task_id: str) -> str:
         """Name a batch after its source: the same in every run, on every engine, whatever stages it went through."""
         if not self.deterministic_name:
             return f"images-{uuid4().hex[:16]}"
-        if PART in task._metadata:
-            return f"images-{get_deterministic_hash([task._source_id])}"
         source = [task._source_id] if task._source_id else task._metadata.get("source_files")
         source = source or [str(image.image_path) for image in task.data]
-        return f"images-{get_deterministic_hash(source, task.task_id)}"
+        return f"images-{get_deterministic_hash(source, task_id)}"
 
     def _samples(self, images: list[ImageObject]) -> Iterator[Sample]:
         taken: set[str] = set()

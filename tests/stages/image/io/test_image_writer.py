@@ -341,3 +341,25 @@ def test_large_images_end_a_tar_before_it_is_full(numbered):
     found = tars_of(numbered / "out")
     assert max(map(len, found)) <= 11
     assert sum(map(len, found)) == 120
+
+
+class Meet(ProcessingStage[ImageBatch, ImageBatch]):
+    """Sees all batches, which go on as partitions of their own."""
+
+    name = "meet"
+    is_barrier = True
+
+    def process(self, batch):
+        return batch
+
+    def process_batch(self, batches):
+        return batches
+
+
+def test_batches_of_a_source_that_go_on_apart_do_not_overwrite_each_other(numbered):
+    reader = ImageReaderStage(input_path=str(numbered / "in"), batch_size=7, files_per_partition=1)
+    tasks, account = run(reader, Meet(), ImageWriterStage(str(numbered / "out"), images_per_tar=5))
+    found = [image for ids in tars_of(numbered / "out") for image in ids]
+    assert len(found) == len(set(found)) == 120
+    assert len({path for task in tasks for path in task.data}) == len(list((numbered / "out").iterdir()))
+    assert account.stages[-1].rows_out == 120
