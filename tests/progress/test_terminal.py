@@ -90,10 +90,14 @@ class Terminal:
         os.write(self._ours, key)
 
 
+def _starts_of(lines, *starts):
+    return len(lines) == len(starts) and all(map(str.startswith, lines, starts))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_table_stays_below_what_stages_print_and_leaves_a_line(workers):
     terminal = Terminal(PROGRAM.format(seconds=0.5, tasks=4, workers=workers))
-    terminal.read_until(lambda: any(line.startswith("2 of 4 partitions (50%)") for line in terminal.lines()))
+    terminal.read_until(lambda: _starts_of(terminal.lines()[-2:], "2 of 4 partitions (50%)", "1 at work, 0_2"))
     assert not terminal.screen.cursor.hidden  # a process that is killed leaves it so
     table = terminal.lines()[-5:]
     assert table[0] == "books on LocalExecutor"
