@@ -21,7 +21,7 @@ demo: setup
 test: setup
 	@# those that need Ray wait more than they compute: the others run beside them
 	@$(BIN)/python -m pytest -m "ray and not big" > .ray-tests.log 2>&1 & on_ray=$$!; \
-	$(BIN)/python -m pytest -m "not ray and not big"; others=$$?; \
+	$(BIN)/python -m pytest -m "not ray and not big" -n 2 --dist worksteal; others=$$?; \
 	wait $$on_ray; on_ray=$$?; cat .ray-tests.log; exit $$((others || on_ray))
 
 check: setup

@@ -1,6 +1,6 @@
 """Kills at any moment: the output of a run that was killed and started again is that of an undisturbed one.
 
-    python benchmarks/faults.py [--trials 100] [--job local ray exact fuzzy] [--seed 0]
+    python benchmarks/faults.py [--trials 100] [--job local ray exact fuzzy] [--megabytes 20] [--seed 0]
 
 `local` and `ray` are a pipeline on either engine: it reads, changes, filters, gives running numbers to all documents at
 once (a barrier) and writes. `exact` and `fuzzy` are workflows of deduplication on this machine's processes, which also
@@ -31,7 +31,6 @@ from planted import make_planted
 
 FILES, LINES = 12, 400
 MOST_STARTS = 10
-MEGABYTES = 20
 LOCAL, RAY, EXACT, FUZZY = "local", "ray", "exact", "fuzzy"
 SHARES = {LOCAL: 0.4, RAY: 0.2, EXACT: 0.2, FUZZY: 0.2}
 
@@ -178,9 +177,9 @@ def log_of(folder: Path) -> str:
     return (folder / "log").read_text()
 
 
-def make_input(folder: Path, job: str) -> Path:
+def make_input(folder: Path, job: str, megabytes: int) -> Path:
     if job in (EXACT, FUZZY):
-        return make_planted(folder, MEGABYTES) / "documents"
+        return make_planted(folder, megabytes) / "documents"
     folder.mkdir(parents=True)
     for number in range(FILES):
         rows = [{"text": f"file {number} " + "word " * (line % 9), "line": line} for line in range(LINES)]
@@ -218,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100, help="kills in all, shared among the jobs")
     parser.add_argument("--job", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--megabytes", type=int, default=20, help="documents of exact and fuzzy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -232,7 +232,8 @@ def main() -> None:
     for job in arguments.job:
         with tempfile.TemporaryDirectory() as name, cluster() if job == RAY else nullcontext():
             count = max(round(arguments.trials * SHARES[job] / total), 1)
-            is_same.append(run_trials(make_input(Path(name) / "in", job), job, count, draw))
+            source = make_input(Path(name) / "in", job, arguments.megabytes)
+            is_same.append(run_trials(source, job, count, draw))
     sys.exit(0 if all(is_same) else "an output differs")
 
 

@@ -25,6 +25,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.ledger.counts import StageCount, counting
+from nemo_curator.models.pixels import PixelRecipe, normalised
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.image import ImageEmbeddingStage, ImageReaderStage, ImageWriterStage
 from nemo_curator.tasks import ImageBatch, ImageObject
@@ -54,7 +55,9 @@ def speed(model: str, jpegs: list[bytes]) -> None:
     encoded = [ImageObject(str(at), str(at), image_bytes=data) for at, data in enumerate(jpegs)]
     decoded = [ImageObject(str(at), str(at), image_data=image.decode(448)) for at, image in enumerate(encoded)]
     groups = [decoded[at : at + 32] for at in range(0, len(decoded), 32)]
-    inputs = [np.stack([stage.model.prepare(image.image_data) for image in group]) for group in groups]
+    cut = [np.stack([stage.model.prepare(image.image_data) for image in group]) for group in groups]
+    levels = torch.from_numpy(PixelRecipe().levels)
+    inputs = [normalised(torch.from_numpy(one), levels) for one in cut]
     processor = CLIPImageProcessorPil.from_pretrained(model)
 
     def embedded(images: list[ImageObject]) -> None:
@@ -64,10 +67,10 @@ def speed(model: str, jpegs: list[bytes]) -> None:
     def by_hand() -> None:
         for at in range(0, len(jpegs), 32):
             opened = [Image.open(io.BytesIO(data)).convert("RGB") for data in jpegs[at : at + 32]]
-            stage.model.embed(processor(opened, return_tensors="np")["pixel_values"])
+            stage.model.embed_pixels(processor(opened, return_tensors="pt")["pixel_values"])
 
     ways: dict[str, Callable[[], Any]] = {
-        "the model alone": lambda: [stage.model.embed(one) for one in inputs],
+        "the model alone": lambda: [stage.model.embed_pixels(one) for one in inputs],
         "ImageEmbeddingStage, decoded images": lambda: embedded(list(decoded)),
         "ImageEmbeddingStage, JPEGs": lambda: embedded(list(encoded)),
         "Pillow, transformers, JPEGs": by_hand,
@@ -106,12 +109,22 @@ def peak_after(source: Path, model: str, out: Path) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def peak_of_model(model: str) -> int:
+    stage = ImageEmbeddingStage(model)
+    stage.setup()
+    stage.model.embed_pixels(torch.zeros(32, 3, 224, 224))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def memory(folder: Path, model: str, jpegs: list[bytes]) -> None:
     write_tars(folder / "one", jpegs[:1])
     write_tars(folder / "all", jpegs)
-    one, many = (peak_after(folder / source, model, folder / "out") for source in ("one", "all"))
+    peak_after(folder / "one", model, folder / "out")
+    alone = peak_of_model(model)
+    more = peak_after(folder / "all", model, folder / "out") - alone
     size = sum(map(len, jpegs)) / len(jpegs) / 1000
-    print(f"peak memory with one photo {one} MB; {len(jpegs)} of {size:.0f} kB in tars of {PER_TAR}: {many - one} more")
+    print(f"peak memory of the model alone, 32 images at once: {alone} MB")
+    print(f"reading, embedding and writing {len(jpegs)} photos of {size:.0f} kB in tars of {PER_TAR}: {more} MB more")
 
 
 def main(count: int, source: str) -> None:

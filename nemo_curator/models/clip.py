@@ -14,7 +14,7 @@ from nemo_curator.errors import InputError, need
 from nemo_curator.ledger import pulse
 from nemo_curator.models.aesthetics import AestheticScorer
 from nemo_curator.models.base import ModelInterface
-from nemo_curator.models.pixels import PixelRecipe, problem_of, read_pixel_recipe
+from nemo_curator.models.pixels import PixelRecipe, normalised, problem_of, read_pixel_recipe
 from nemo_curator.models.weights import HubModel
 from nemo_curator.stages.text.models.encoder import load_tokenizer, transformers
 
@@ -87,14 +87,19 @@ class CLIPImageEmbeddings(ModelInterface):
         return need("torch", extra="image").get_num_threads()
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Channels, rows and columns in single precision, of an array of height, width and RGB, 8 bits."""
-        return self._recipe.apply(_checked(image))
+        """Scale and cut an array of height, width and RGB, 8 bits, to what the model sees."""
+        return self._recipe.cut(_checked(image))
 
-    def embed(self, prepared: np.ndarray) -> Any:
+    def embed(self, prepared: Sequence[np.ndarray]) -> Any:
         """One row for each image that `prepare` made, as a tensor where the model is."""
         torch = need("torch", extra="image")
+        cut = torch.from_numpy(np.stack(prepared)).to(self._images.device)
+        return self.embed_pixels(normalised(cut, torch.from_numpy(self._recipe.levels).to(cut.device)))
+
+    def embed_pixels(self, pixels: Any) -> Any:
+        """One row for each image that is the input of the model already: channels, rows, columns, single precision."""
+        torch = need("torch", extra="image")
         pulse.beat()
-        pixels = torch.from_numpy(prepared).to(self._images.device)
         with torch.inference_mode(), _precision(self._images.device.type):
             return _unit_rows(self._images.get_image_features(pixel_values=pixels))
 
@@ -121,12 +126,12 @@ class CLIPImageEmbeddings(ModelInterface):
         with torch.inference_mode(), _precision(self._texts.device.type):
             return _unit_rows(self._texts.get_text_features(**given))
 
-    def _prepared(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    def _prepared(self, images: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
         threads = min(self.threads, len(images))
         if threads == 1:
-            return np.stack([self.prepare(image) for image in images])
+            return [self.prepare(image) for image in images]
         with ThreadPoolExecutor(threads) as pool:
-            return np.stack(list(pool.map(self.prepare, images)))
+            return list(pool.map(self.prepare, images))
 
 
 class CLIPAestheticScorer(ModelInterface):

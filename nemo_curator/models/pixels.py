@@ -46,19 +46,14 @@ class PixelRecipe:
         """The longest side that an image is scaled to, of which the long side of a photo is no part; 0 for any."""
         return self.shortest_edge or max(self.size or (0,))
 
-    def apply(self, image: np.ndarray) -> np.ndarray:
-        """Channels, rows and columns in single precision, of an array of rows, columns and the channels red to blue."""
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """What the model sees of an array of rows, columns and the channels red to blue: as large, still in 8 bits."""
         scaled = self._scaled(image)
-        if self.crop is not None:
-            scaled = _middle(scaled, self.crop)
-        made = np.empty((scaled.shape[2], *scaled.shape[:2]), np.float32)
-        for channel, values in enumerate(self._values):
-            np.take(values, scaled[..., channel], out=made[channel], mode="clip")  # which, unlike "raise", has no copy
-        return made
+        return scaled if self.crop is None else _middle(scaled, self.crop)
 
     @cached_property
-    def _values(self) -> np.ndarray:
-        """What each of the 256 levels of each channel becomes."""
+    def levels(self) -> np.ndarray:
+        """What each of the 256 levels of each channel becomes for the model."""
         levels = (np.arange(256, dtype=np.float64) * self.rescale).astype(np.float32)
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         return (levels - mean[:, None]) / std[:, None]
@@ -73,6 +68,18 @@ class PixelRecipe:
         if self.crop is not None and longer > MOST_STRETCH * max(*self.crop, self.shortest_edge):
             return _scaled_within(image, target, self.crop, self.resample)
         return _resized(image, target, self.resample)
+
+
+def normalised(images: Any, levels: Any) -> Any:
+    """The input of a model: images, channels, rows and columns in single precision.
+
+    Made of images that were cut, images, rows, columns and channels, by the levels of their recipe. Both are tensors.
+    """
+    number, rows, columns, channels = images.shape
+    made = levels.new_empty((number, channels, rows, columns))
+    for channel, values in enumerate(levels):
+        made[:, channel] = values.index_select(0, images[..., channel].int().flatten()).view(number, rows, columns)
+    return made
 
 
 def read_pixel_recipe(folder: Path) -> PixelRecipe:

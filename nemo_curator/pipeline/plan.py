@@ -32,28 +32,33 @@ class PhysicalStage:
         return " + ".join(stage.name for stage in self.stages)
 
     @property
+    def _leader(self) -> ProcessingStage:
+        """The stage whose demands are those of all: the others have the same, or are light."""
+        return next((stage for stage in self.stages if not _joins_others(stage)), self.stages[0])
+
+    @property
     def resources(self) -> Resources:
-        return self.stages[0].resources
+        return self._leader.resources
 
     @property
     def batch_size(self) -> int:
-        return self.stages[0].batch_size or 1
+        return self._leader.batch_size or 1
 
     @property
     def num_workers(self) -> int | None:
-        return self.stages[0].num_workers()
+        return self._leader.num_workers()
 
     @property
     def runtime_env(self) -> dict[str, Any] | None:
-        return self.stages[0].runtime_env
+        return self._leader.runtime_env
 
     @property
     def xenna_settings(self) -> dict[str, Any]:
-        return self.stages[0].xenna_stage_spec()
+        return self._leader.xenna_stage_spec()
 
     @property
     def ray_settings(self) -> dict[str, Any]:
-        return self.stages[0].ray_stage_spec()
+        return self._leader.ray_stage_spec()
 
     @property
     def is_barrier(self) -> bool:
@@ -198,18 +203,23 @@ def _cut(stages: list[tuple[int, ProcessingStage]]) -> list[list[tuple[int, Proc
 def _fused(stages: list[tuple[int, ProcessingStage]], fuse: bool) -> list[PhysicalStage]:
     physical: list[PhysicalStage] = []
     for position, stage in stages:
-        if fuse and physical and _fit_together(physical[-1].stages[-1], stage):
+        if fuse and physical and _fit_together(physical[-1], stage):
             physical[-1] = PhysicalStage(physical[-1].first, (*physical[-1].stages, stage))
         else:
             physical.append(PhysicalStage(position, (stage,)))
     return physical
 
 
-def _fit_together(one: ProcessingStage, other: ProcessingStage) -> bool:
-    """CPU stages with equal demands and no engine settings of their own run as one."""
-    if one.resources.requires_gpu or _has_own_settings(one) or _has_own_settings(other):
+def _fit_together(before: PhysicalStage, stage: ProcessingStage) -> bool:
+    """CPU stages with equal demands and no engine settings of their own run as one, and light ones with any."""
+    one = before._leader
+    if any(other.resources.requires_gpu or _has_own_settings(other) for other in (one, stage)):
         return False
-    return _demands(one) == _demands(other)
+    return _demands(one) == _demands(stage) or _joins_others(one) or _joins_others(stage)
+
+
+def _joins_others(stage: ProcessingStage) -> bool:
+    return stage.is_light and _demands(stage) == (Resources(), None, None, 1) and not _has_own_settings(stage)
 
 
 def _demands(stage: ProcessingStage) -> tuple:

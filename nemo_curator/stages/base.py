@@ -65,7 +65,7 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
     """How many tasks `process_batch` gets at once; None lets the executor decide."""
     images_per_call: int | None = None
     """How many images `process` gets at once, whatever batches they come in; those of two sources never meet."""
-    bytes_per_call: int = 2**27
+    bytes_per_call: int = 2**26
     """Where `images_per_call` is set, the bytes of images from which on it gets fewer."""
     runtime_env: dict[str, Any] | None = None
     is_source_stage: bool = False
@@ -73,6 +73,8 @@ class ProcessingStage(ABC, Generic[X, Y], metaclass=StageMeta):
     is_resumable: bool = True
     is_row_wise: bool = False
     """Whether each row is treated by itself, so that a batch may be cut to find a row that fails."""
+    is_light: bool = False
+    """Whether the stage does so little that it runs in the worker of its neighbour, though that asks for more CPUs."""
     is_barrier: bool = False
     """Whether the stage must see every task at once; it then gets them all in one `process_batch`."""
     requires: dict[str, str] = {}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 )
 def test_a_run_that_was_killed_at_any_moment_ends_with_the_same_bytes_and_counts(job, kills):
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "faults.py", "--trials", str(kills), "--job", job],
+        [sys.executable, ROOT / "benchmarks" / "faults.py", "--trials", str(kills), "--job", job, "--megabytes", "5"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -97,6 +97,33 @@ def test_two_gpu_stages_do_not_fuse():
     assert physical([Both(), gpu, gpu]) == [["read"], ["own"], ["own"]]
 
 
+@dataclass
+class Light(Own):
+    is_light = True
+    name: str = "light"
+
+
+def test_light_stages_run_where_their_neighbours_do():
+    heavy = Own().with_(name="heavy", resources=Resources(cpus=4), num_workers=2)
+    (reader, together) = make_plan([Both(), heavy, Light(), Light()]).segments[0]
+    assert (reader.name, together.name) == ("read", "heavy + light + light")
+    assert (together.resources.cpus, together.num_workers) == (4, 2)
+    (alone,) = make_plan([Light(), heavy], tasks=[DocumentBatch("d", pa.table({"text": ["a"]}))]).segments[0]
+    assert (alone.name, alone.resources.cpus, alone.num_workers) == ("light + heavy", 4, 2)
+    assert physical([Both(), Light(), heavy, Light(), Own()]) == [["read", "light"], ["heavy", "light"], ["own"]]
+
+
+@pytest.mark.parametrize("settings", [{"resources": Resources(gpus=1)}, {"ray_stage_spec": {"max_workers": 2}}])
+def test_light_stages_are_left_apart_from_gpus_and_from_settings_for_engines(settings):
+    apart = Own().with_(**settings)
+    assert physical([Both(), apart, Light()]) == [["read"], ["own"], ["light"]]
+
+
+def test_a_light_stage_with_demands_of_its_own_runs_by_itself():
+    own = Light().with_(resources=Resources(cpus=0.5))
+    assert physical([Both(), Own().with_(resources=Resources(cpus=2)), own]) == [["read"], ["own"], ["light"]]
+
+
 def test_fusion_can_be_turned_off():
     assert physical([Both(), words(), Own()], fuse=False) == [["read"], ["word_count"], ["own"]]
 

@@ -34,6 +34,7 @@ class ImageDuplicatesRemovalStage(ProcessingStage[ImageBatch, ImageBatch]):
     _ids: RemovalIds | None = field(default=None, init=False, repr=False, compare=False)
 
     pixel_use: ClassVar[PixelUse] = "none"
+    is_light = True
     is_row_wise = True
 
     def inputs(self) -> tuple[list[str], list[str]]:

@@ -77,7 +77,7 @@ class ImageEmbeddingStage(ClipStage):
                 usable.append((image, made))
         if not usable:
             return []
-        vectors = as_numpy(self.model.embed(np.stack([made for _, made in usable])))
+        vectors = as_numpy(self.model.embed([made for _, made in usable]))
         embedded = []
         for (image, _), vector in zip(usable, vectors, strict=True):
             if not np.isfinite(vector).all():

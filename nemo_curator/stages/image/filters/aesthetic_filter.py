@@ -24,6 +24,7 @@ class ImageAestheticFilterStage(BaseFilterStage):
 
     score_field: ClassVar[str] = "aesthetic_score"
     pixel_use: ClassVar[PixelUse] = "none"
+    is_light = True
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
         AestheticScorer.download_weights_on_node(self.model_dir)

@@ -25,6 +25,7 @@ class ImageNSFWFilterStage(BaseFilterStage):
 
     score_field: ClassVar[str] = "nsfw_score"
     pixel_use: ClassVar[PixelUse] = "none"
+    is_light = True
 
     def setup_on_node(self, node_info: Any = None, worker_metadata: Any = None) -> None:
         if self.weights_path is None:

@@ -25,6 +25,7 @@ class ConvertImageBatchToDocumentBatchStage(ProcessingStage[ImageBatch, Document
     name: str = "convert_image_batch_to_document_batch"
 
     pixel_use: ClassVar[PixelUse] = "last"
+    is_light = True
 
     def inputs(self) -> tuple[list[str], list[str]]:
         return ["data"], []

@@ -116,8 +116,7 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
                 continue
             reader.decode = self.decode and use != "decodes"
             reader._keeps_pixels = use == "all"
-            if use == "decodes" and stage is stages[0] and _may_join(self, stage):
-                reader.resources = stage.resources  # they run as one then, and hold a batch, not all of a tar
+            reader.is_light = not reader.decode  # it runs with the stage that decodes, and holds a batch, not a tar
             break
         return reader
 
@@ -182,11 +181,6 @@ class ImageReaderStage(ProcessingStage[FileGroupTask, ImageBatch]):
                 else:
                     counts.failed(error, source=image.image_path, record=image.values())
         return kept
-
-
-def _may_join(reader: ImageReaderStage, stage: ProcessingStage) -> bool:
-    """Whether a reader, which decodes nothing, may run where a stage does that needs more CPUs."""
-    return reader.resources == ImageReaderStage.resources and not stage.resources.requires_gpu
 
 
 class _Room:

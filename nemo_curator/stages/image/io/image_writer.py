@@ -51,7 +51,7 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
     """Write images into webdataset tars of `images_per_tar`, with their captions, metadata and scores.
 
     A tar is filled from all batches that one source was read in. The last of a source has what is left, and one ends
-    sooner where its images take more than 128 MiB.
+    sooner where its images take more than 64 MiB.
 
     The bytes that were read are written as they are; pixels are encoded, as JPEG or, with alpha, as PNG. The caption
     is also a member (`.txt`), and so is the metadata (`.json`). Beside each tar a Parquet file has a row for each of
@@ -71,6 +71,7 @@ class ImageWriterStage(ProcessingStage[ImageBatch, FileGroupTask]):
     storage_options: dict[str, Any] | None = field(default=None, kw_only=True)
 
     pixel_use: ClassVar[PixelUse] = "last"
+    is_light = True
     requires = {"PIL": "image"}
 
     def __post_init__(self) -> None:

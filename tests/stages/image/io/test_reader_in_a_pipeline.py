@@ -61,11 +61,11 @@ def test_the_reader_leaves_decoding_to_a_stage_that_does_it_by_itself(stages, wh
     assert given.decode == decode
 
 
-def test_a_reader_that_decodes_nothing_runs_as_one_with_the_stage_that_does():
+def test_reader_and_writer_run_as_one_with_the_stage_that_decodes():
     plan = make_plan([ImageReaderStage(input_path="in"), EMBEDDING, WRITER])
-    assert [physical.name for segment in plan.segments for physical in segment][:1] == [
-        "image_reader + image_embedding"
-    ]
+    (together,) = (physical for segment in plan.segments for physical in segment)
+    assert together.name == "image_reader + image_embedding + image_writer"
+    assert together.resources == EMBEDDING.resources
     own = ImageReaderStage(input_path="in").with_(resources=Resources(cpus=0.5))
     apart = make_plan([own, EMBEDDING])
     assert [physical.name for segment in apart.segments for physical in segment] == ["image_reader", "image_embedding"]
