@@ -71,7 +71,7 @@ class LocalExecutor(BaseExecutor):
     def run_segment(self, segment: tuple[PhysicalStage, ...], partitions: list[Partition]) -> Iterator[Partition]:
         cpus = count_cpus() if self.num_workers is None else self.num_workers
         cards = find_cards() if self.num_gpus is None else list(map(str, range(self.num_gpus)))
-        steps = cut_into_steps(segment, max(cpus, 1), len(cards))
+        steps = cut_into_steps(segment, cpus or count_cpus(), len(cards))
         if cpus == 0:
             return _run_here(steps, partitions, self.progress)
         return Schedule(steps, partitions, cpus, cards, self.progress, self.memory_limit, self._resting).run()

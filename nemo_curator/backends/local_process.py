@@ -10,7 +10,7 @@ from typing import Any
 
 from loky.backend import get_context
 
-from nemo_curator.backends.local_worker import Order, Stalled, work
+from nemo_curator.backends.local_worker import Note, Order, Stalled, work
 from nemo_curator.backends.payload import dumps
 from nemo_curator.backends.threads import KEEP_MEMORY, ONE_THREAD
 from nemo_curator.errors import WorkerDiedError
@@ -51,7 +51,7 @@ class Process:
     def rests(self) -> bool:
         """Whether a process that was asked to rest has come to that."""
         with suppress(WorkerDiedError):
-            return self._connection.poll(TEARDOWN_S) and self.receive() == "rest"
+            return self._connection.poll(TEARDOWN_S) and self.answer() == "rest"
         return False
 
     def is_alive(self) -> bool:
@@ -63,7 +63,14 @@ class Process:
         with suppress(BrokenPipeError, ConnectionResetError):  # as above
             self._connection.send_bytes(steps)
 
+    def answer(self) -> Any:
+        """The answer to an order, without notes."""
+        while isinstance(answer := self.receive(), Note):
+            pass
+        return answer
+
     def receive(self) -> Any:
+        """The answer to an order, or a Note before it."""
         try:
             answer = pickle.loads(self._connection.recv_bytes())
         except (EOFError, OSError) as error:  # an answer that was cut off is an OSError

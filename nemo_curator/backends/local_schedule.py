@@ -10,7 +10,7 @@ from typing import cast
 
 from nemo_curator.backends.cards import Cards
 from nemo_curator.backends.local_process import TEARDOWN_S, Process
-from nemo_curator.backends.local_worker import Order, Step
+from nemo_curator.backends.local_worker import Note, Order, Step
 from nemo_curator.backends.memory import POLL_S, MemoryGuard
 from nemo_curator.backends.payload import dumps
 from nemo_curator.backends.stage_worker import MAX_ATTEMPTS, Partition, give_up
@@ -97,7 +97,7 @@ class Schedule:
         process = self._new_process()
         process.send("prepare_node")
         try:
-            problem = process.receive()
+            problem = process.answer()
         except WorkerDiedError as error:
             raise StageSetupError(f"a worker died in setup_on_node of {self.steps[0].name}: {error}") from error
         if problem:
@@ -165,12 +165,16 @@ class Schedule:
 
     def _take(self, process: Process) -> Partition | None:
         """Take what a process has done; returns the partition once it is through the last step."""
-        order = self._free(process)
         try:
-            partition = process.receive()
+            answer = process.receive()
         except WorkerDiedError as error:
+            order = self._free(process)
             self._remove(process)
             return self._try_again(order, error)
+        if isinstance(answer, Note):
+            self.progress.note = answer.text
+            return None
+        order, partition = self._free(process), cast("Partition", answer)
         if partition.fatal or partition.lost or order.step == len(self.steps) - 1:
             return partition
         partition.attempts = 0
@@ -179,6 +183,7 @@ class Schedule:
 
     def _free(self, process: Process) -> Order:
         order = self.running.pop(process)
+        self.progress.note = ""
         self.progress.put_back(order.partition.id)
         self.free_cpus += self.steps[order.step].cpus
         process.orders += 1

@@ -18,6 +18,7 @@ from nemo_curator.backends.payload import dump_partition, dumps, loads
 from nemo_curator.backends.stage_worker import NodeInfo, Partition, StageWorker, WorkerMetadata
 from nemo_curator.backends.threads import use_threads
 from nemo_curator.errors import CuratorError
+from nemo_curator.kernels import compile as compiling
 from nemo_curator.pipeline.plan import PhysicalStage
 
 
@@ -45,6 +46,13 @@ class Order:
 
 
 @dataclass
+class Note:
+    """What a worker does before it goes on with its order, for people."""
+
+    text: str
+
+
+@dataclass
 class Stalled:
     """Comes in place of a partition, from a worker that then ends."""
 
@@ -61,6 +69,7 @@ def work(connection: Connection, steps: bytes, name: str, parent: int) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # what stages print is seen when they print it
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     watchdog.tell = lambda problem: connection.send_bytes(dumps(Stalled(problem)))
+    compiling.tell = lambda what: connection.send_bytes(dumps(Note(what)))
     with suppress(EOFError, ConnectionError):  # the run is over
         following: bytes | None = steps
         while following is not None:

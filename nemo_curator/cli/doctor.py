@@ -116,8 +116,9 @@ def _extras() -> list[Finding]:
         missing = [name for name in packages if _version(name) is None]
         adds = ADDS.get(extra, extra)
         if missing:
-            remedy = f"pip install '{__package_name__}[{extra}]'"
-            findings.append(Finding(f"extra {extra}", MISSING, f"{adds}; without {', '.join(missing)}", remedy))
+            others = f" and {len(missing) - 2} more" if len(missing) > 2 else ""
+            found = f"{adds}; without {', '.join(missing[:2])}{others}"
+            findings.append(Finding(f"extra {extra}", MISSING, found, f"pip install '{__package_name__}[{extra}]'"))
         else:
             findings.append(Finding(f"extra {extra}", GOOD, adds))
     return findings

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 KERNELS: list[Kernel] = []
 
+
+def say_nothing(what: str) -> None:
+    """Nobody waits for this process, or it cannot be told."""
+
+
+tell: Callable[[str], None] = say_nothing
+"""How a process says that it compiles, which takes seconds; an engine with a way to tell people replaces it."""
+
 _FOLDER = Path(__file__).parent
 # numba takes 0.4 s to import and set up, on a busy machine twice that: the time in which plain Python does this much
 _PLAIN_BYTES = 4 << 20
@@ -51,8 +59,12 @@ def kept() -> dict[str, bool]:
     """Whether the machine code of each kernel, as it is now, is on this machine already."""
     named = _named()
     folder = Path(_cached(named[0].function).stats.cache_path)
+    return {each.name: _is_kept(folder, each.name) for each in named}
+
+
+def _is_kept(folder: Path, name: str) -> bool:
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    return {each.name: any(folder.glob(f"*.{each.name}-{_sources()}-*.{version}.nbi")) for each in named}
+    return any(folder.glob(f"*.{name}-{_sources()}-*.{version}.nbi"))
 
 
 def _named() -> list[Kernel]:
@@ -110,6 +122,8 @@ def _compile(function: Callable, signature: str | None) -> Any:
         function.__qualname__ = f"{function.__name__}-{_sources()}"
         dispatcher = _cached(function)
         with _alone(dispatcher.stats.cache_path):
+            if not _is_kept(Path(dispatcher.stats.cache_path), function.__name__):
+                tell(f"compiling {function.__name__}, once on this machine")
             dispatcher.compile(_argument_types(signature))
         dispatcher.disable_compile()
         return dispatcher

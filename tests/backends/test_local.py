@@ -10,17 +10,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
-from nemo_curator.backends.local import LocalExecutor
+from nemo_curator.backends.local import LocalExecutor, count_cpus
 from nemo_curator.errors import ContractError, RunFailedError
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.base import ProcessingStage
 from nemo_curator.stages.resources import Resources
 from nemo_curator.stages.text.io.reader import JsonlReader
 from nemo_curator.stages.text.io.writer import JsonlWriter
-from nemo_curator.tasks import FileGroupTask
+from nemo_curator.tasks import DocumentBatch, FileGroupTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +74,7 @@ def test_a_stage_has_as_many_threads_as_cpus():
     one, two = Call(arrow_threads), Call(arrow_threads).with_(resources=Resources(cpus=2))
     assert set(run(one, num_workers=2)) == {1}
     assert set(run(two, num_workers=2)) == {2}
+    assert set(run(two, num_workers=0)) == {min(2, count_cpus())}
 
 
 class TwoArgumentsError(Exception):
@@ -302,3 +305,28 @@ def test_runs_take_turns_in_the_same_processes_where_they_are_kept(tmp_path):
         assert third not in first
     assert not psutil.pid_exists(third)
     assert pids("alone") != {third}
+
+
+class CountsWords(ProcessingStage[DocumentBatch, DocumentBatch]):
+    name = "counts words"
+
+    def process(self, task):
+        from nemo_curator.kernels.words import count_words
+
+        counted = count_words(np.frombuffer(b"a bc", np.uint8), np.array([0, 4]))
+        return task.with_column("words", counted)
+
+
+def test_a_run_that_waits_for_kernels_to_be_compiled_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CURATOR_PROGRESS", "plain")
+    executor = LocalExecutor(num_workers=1)
+    executor.progress_interval = 0.05
+    batches = [DocumentBatch("d", pa.table({"text": ["a bc"]})) for _ in range(2)]
+    made = Pipeline("first", stages=[CountsWords()]).run(executor, batches)
+    assert [batch.to_pyarrow()["words"].to_pylist() for batch in made] == [[2], [2]]
+    said = [
+        line.endswith("; compiling count_words, once on this machine") for line in capsys.readouterr().err.splitlines()
+    ]
+    assert any(said)
+    assert not said[-1]
