@@ -121,12 +121,15 @@ def test_an_index_of_other_settings_is_refused(tmp_path):
 
 
 KILLED = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from nemo_curator.backends.local import LocalExecutor
 from nemo_curator.stages.deduplication.fuzzy import FuzzyDeduplicationWorkflow
+from nemo_curator.stages.deduplication.index import Index
 
-root, name = sys.argv[1:]
+root, name, point = sys.argv[1:]
+if point.startswith("index"):  # the next step is the last, too short for a signal from elsewhere
+    Index.add = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 FuzzyDeduplicationWorkflow(
     cache_path=f"{root}/cache/{name}", output_path=f"{root}/out/{name}", input_path=f"{root}/in/{name}",
     input_filetype="jsonl", index_path=f"{root}/index",
@@ -144,10 +147,11 @@ def test_a_killed_run_leaves_the_index_as_it_was_and_the_next_one_ends_it(tmp_pa
     _, output = dedup(undisturbed, "b", SECOND)
     before = read_index(disturbed)
     write_files(disturbed / "in" / "b", SECOND, files=2)
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(disturbed), "b"], cwd=Path.cwd()) as process:
-        while process.poll() is None and not list(disturbed.glob(point)):
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(disturbed), "b", point], cwd=Path.cwd()) as process:
+        while process.poll() is None and (point.startswith("index") or not list(disturbed.glob(point))):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
+    assert list(disturbed.glob(point)) or not point.startswith("index")
     after = read_index(disturbed)
     assert {name: after[name] for name in before} == before
     _, other = dedup(disturbed, "b", SECOND, running={"checkpoint_path": str(disturbed / "checkpoint" / "b")})
