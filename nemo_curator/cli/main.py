@@ -90,7 +90,7 @@ def _open_closed_streams() -> None:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115, PTH123 - it stays open; the null device is no Path
 
 
 def _let_go_of_stdout() -> None:
